@@ -1,0 +1,121 @@
+import { openRun, type TaskRequest } from '@reprise/core'
+import { afterEach, beforeAll, expect, it } from 'vitest'
+import { openFiles } from '../src/index.js'
+import { echoTasks, finishRun, startEchoWorker } from './finish-run.js'
+import { acceptedTasks, dataOf, logBytes, logFacts, logPath } from './log-facts.js'
+import { ProcessFleet } from './process-fleet.js'
+import { requireStrace, strace } from './strace.js'
+import { TestFolders } from './test-folder.js'
+
+const fleet = new ProcessFleet()
+const folders = new TestFolders()
+beforeAll(requireStrace, 120_000)
+afterEach(async () => {
+  await fleet.endAll()
+  await folders.removeAll()
+})
+
+const runId = 'zombie-run'
+const runOf = (leaseTtlMs: number) => ({ runId, goal: 'one history', policy: { leaseTtlMs } })
+
+it.each([
+  ['when its lease has run out', 600, { takeover: 'when-dead', waitForMs: 15_000 }, 'lease-expired'],
+  ['at once when it is forced', 60_000, { takeover: 'now' }, 'forced'],
+])(
+  'takes over from a stopped coordinator %s, and the stopped one can never append again',
+  async (_, leaseTtlMs, takeover, reason) => {
+    const run = runOf(leaseTtlMs)
+    const work = { dir: await folders.make(), tasks: echoTasks(4) }
+    const zombie = fleet.start('coordinator', { ...work, run, finish: false })
+    await zombie.line('dispatched')
+    zombie.signal('SIGSTOP')
+    const successor = fleet.start('coordinator', { ...work, run: { ...run, ...takeover } })
+    await successor.line('opened')
+
+    zombie.tell({ note: 'from the past' })
+    zombie.signal('SIGCONT')
+    expect(await zombie.end()).toBe(3)
+    expect(zombie.said('stopped')).toEqual(['LOCK_LOST'])
+    expect(zombie.said('failed')).toEqual(['LOCK_LOST'])
+    const worker = await startEchoWorker(work.dir)
+    expect(await successor.end()).toBe(0)
+    await worker.close()
+
+    const facts = await logFacts(work.dir, runId)
+    expect(acceptedTasks(facts)).toEqual(work.tasks.map(({ taskId }) => taskId))
+    expect(dataOf(facts, 'lock-acquired').map((lock) => lock.reason)).toEqual(['opened', reason])
+    expect(dataOf(facts, 'note-added')).toEqual([])
+    expect(dataOf(facts, 'dispatched').map(({ attempt }) => attempt)).toEqual([1, 1, 1, 1])
+  },
+)
+
+it('makes a dead line of what a coordinator writes that was stopped in the middle of its append', async () => {
+  const run = runOf(600)
+  const work = { dir: await folders.make(), tasks: echoTasks(4) }
+  const path = logPath(work.dir, runId)
+  // Opening, resuming and dispatching take three; the note is the fourth.
+  const late = strace({ call: 'write', does: 'delay_enter=5000000', when: 4, path })
+  const zombie = fleet.start('coordinator', { ...work, run, finish: false }, { through: late })
+  await zombie.line('dispatched')
+  zombie.tell({ note: 'from the past' })
+  const worker = await startEchoWorker(work.dir)
+  await finishRun({ ...work, run: { ...run, waitForMs: 4_000 } })
+  await worker.close()
+  const before = await logFacts(work.dir, runId)
+
+  expect(await zombie.end()).toBe(3)
+  expect(zombie.said('noted')).toEqual([])
+  expect(zombie.said('failed')).toEqual(['LOCK_LOST'])
+  const facts = await logFacts(work.dir, runId)
+  expect(facts.commits).toEqual(before.commits)
+  const lines = (await logBytes(work.dir, runId)).toString().trimEnd().split('\n')
+  expect(lines).toHaveLength(facts.commits.length + 1)
+  expect(lines.filter((line) => line.includes('from the past'))).toHaveLength(1)
+  expect(facts.epochs).toHaveLength(2)
+  expect(acceptedTasks(facts)).toEqual(work.tasks.map(({ taskId }) => taskId))
+})
+
+/** One task that a worker in another process has begun and, being stopped, will not end; this process ends it. */
+async function outliveStopped(kind: 'hold' | 'freeze') {
+  const dir = await folders.make()
+  const task: TaskRequest = { taskId: 'slow', kind, input: { n: 1 } }
+  const adapter = await openFiles({ dir })
+  const held = await openRun({ adapter, runId, goal: 'one acceptance' })
+  await held.dispatch(task)
+  const zombie = fleet.start('worker', { dir, claimTtlMs: 600 })
+  await zombie.line('holding')
+  // A frozen one stops itself.
+  if (kind === 'hold') zombie.signal('SIGSTOP')
+  const worker = await startEchoWorker(dir, [kind])
+  for await (const result of held.results()) await result.accept()
+  await worker.close()
+  return { dir, held, zombie, adapter }
+}
+
+it('tells the handler of a worker that was stopped past its claim that the claim is lost', async () => {
+  const { dir, held, zombie, adapter } = await outliveStopped('hold')
+  zombie.signal('SIGCONT')
+  expect((await zombie.line('aborted')).aborted).toBe('CLAIM_LOST')
+  await held.complete('done')
+  await adapter.close()
+
+  const facts = await logFacts(dir, runId)
+  expect(zombie.said('receipt')).toEqual([])
+  expect(acceptedTasks(facts)).toEqual(['slow'])
+  expect(dataOf(facts, 'dispatched').map(({ attempt }) => attempt)).toEqual([1])
+})
+
+it('refuses the receipt that a worker sends after it was stopped past its claim', async () => {
+  const { dir, held, zombie, adapter } = await outliveStopped('freeze')
+  const rejected = new Promise((resolve) => held.once('receipt-rejected', resolve))
+  zombie.signal('SIGCONT')
+  await zombie.line('receipt')
+  await rejected
+  await held.complete('done')
+  await adapter.close()
+
+  const facts = await logFacts(dir, runId)
+  expect(acceptedTasks(facts)).toEqual(['slow'])
+  expect(dataOf(facts, 'receipt-received')).toHaveLength(1)
+  expect(dataOf(facts, 'receipt-rejected')).toMatchObject([{ gate: 'current-attempt', taskId: 'slow', attempt: 1 }])
+})

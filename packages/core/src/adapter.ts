@@ -1,0 +1,18 @@
+/**
+ * The door for adapters: the ports, what travels through them, and the form of a log record. An adapter imports
+ * nothing else of ours.
+ */
+export { type CommitRecord, closesRun, hashMatches, type LogHead, readRecordShape } from './log/commit-record.js'
+export type { Adapter, Diagnosis, Finding } from './ports/adapter.js'
+export type { ArtifactStore } from './ports/artifact-store.js'
+export type { CommitLog } from './ports/commit-log.js'
+export type { Inbox, InboxHandler, InboxMessage } from './ports/inbox.js'
+export type { Lease, LeaseHolder, Leases } from './ports/leases.js'
+export type { Runtime } from './ports/runtime.js'
+export type { ConsumeOptions, Consumer, Delivery, DeliveryHandler, TaskQueue, Whereabouts } from './ports/task-queue.js'
+export type { ArtifactCheck, StoredArtifact } from './protocol/artifact.js'
+export { type ErrorCode, isRepriseError, RepriseError } from './protocol/errors.js'
+export type { Holder } from './protocol/events.js'
+export type { RunId, TaskId } from './protocol/ids.js'
+export { limits } from './protocol/limits.js'
+export type { Offer } from './protocol/task.js'

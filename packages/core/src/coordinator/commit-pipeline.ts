@@ -1,0 +1,325 @@
+import { decideCommand, type InternalCommand } from '../flow/decide-command.js'
+import { decideRest } from '../flow/decide-lock.js'
+import type { DecideContext, Decided, Decision } from '../flow/decision.js'
+import { reduceEvent } from '../flow/reduce-event.js'
+import { encodeCommit } from '../log/commit-record.js'
+import type { CommitLog } from '../ports/commit-log.js'
+import type { Runtime } from '../ports/runtime.js'
+import type { Command } from '../protocol/commands.js'
+import { isRepriseError, RepriseError } from '../protocol/errors.js'
+import type { Cause, RunEvent } from '../protocol/events.js'
+import type { RunId } from '../protocol/ids.js'
+import { limits } from '../protocol/limits.js'
+import { isoTime } from '../protocol/time.js'
+import type { LoadedRun } from './load-run.js'
+import { type RunStatus, statusOf } from './run-status.js'
+import { splitDecision } from './split-decision.js'
+
+/** A commit that is durable, with what follows from it. */
+export interface DurableCommit extends Pick<Decided, 'offers' | 'withdrawals'> {
+  readonly index: number
+  readonly hash: string
+  readonly events: readonly RunEvent[]
+  readonly status: RunStatus
+}
+
+export interface PipelineOptions {
+  readonly log: CommitLog
+  readonly runId: RunId
+  readonly runtime: Runtime
+  /** Who decides and signs commits: the holder's id. */
+  readonly actor: string
+  readonly loaded: LoadedRun
+  /** Called in order, before those who wait for the commit go on. Must not throw. */
+  readonly onDurable: (commit: DurableCommit) => void
+  /** Called when everything decided is durable. Must not throw. */
+  readonly onIdle: () => void
+  /** Called once, when nothing more can be appended. */
+  readonly onStopped: (error: RepriseError) => void
+}
+
+/** Events that will stand in one commit. */
+interface Batch {
+  readonly at: string
+  readonly events: RunEvent[]
+  readonly texts: string[]
+  bytes: number
+  epoch: number
+  readonly offers: Decided['offers']
+  readonly withdrawals: Decided['withdrawals']
+  /** As the events of this batch leave it; later ones may be folded already. */
+  status: RunStatus | null
+  readonly durable: Promise<void>
+  readonly settle: { resolve: () => void; reject: (error: unknown) => void }
+}
+
+const appendTriesMax = 6
+const appendBackoffMs = 50
+/** An append without an answer for so long stops the coordinator: its outcome is not known. Milliseconds. */
+const appendTimeoutMs = 30_000
+/** Room for the events of a commit, each with its separator: everything else has 2 KiB. */
+const eventBytesMax = limits.commitBytesMax - 2048
+
+/**
+ * Decides commands one after the other and appends what follows, in groups: what is decided while one append is under
+ * way goes into the next commit. The state runs ahead of the log by the commits under way; nothing of it is shown
+ * before its commit is durable, and a failed append ends this pipeline, never rebases it.
+ */
+export class CommitPipeline {
+  private readonly batches: Batch[] = []
+  private readonly loaded: { commits: number; head: string }
+  private version: number
+  private flushing = false
+  private scheduled = false
+  private appendStartedAt: number | null = null
+  private stopped: RepriseError | null = null
+  private advancing = false
+  private current: Batch | null = null
+  /** Ahead of the log by what is under way. Read only. */
+  readonly state: LoadedRun['state']
+  /** By the newest durable commit. */
+  status: RunStatus
+
+  constructor(private readonly options: PipelineOptions) {
+    const { state, commits, head } = options.loaded
+    this.state = state
+    this.version = state.version
+    this.loaded = { commits, head }
+    this.status = statusOf(state)
+  }
+
+  /** Decides at once; resolves when what follows is durable. A refusal is a value; rejects when the pipeline stopped. */
+  async submit(command: Command | InternalCommand, cause?: Cause): Promise<Decision> {
+    if (this.stopped !== null) throw this.stopped
+    const decision = decideCommand(this.state, command, this.context())
+    if (!decision.ok || decision.events.length === 0) {
+      // It was judged by a state that may not be durable yet: it must not be told before that is.
+      await this.drained()
+      return decision
+    }
+    try {
+      await this.add(decision, cause).durable
+      return decision
+    } catch (error) {
+      // A broken invariant while folding: the state is not what the log will say, so nothing more may be decided on it.
+      if (!(error instanceof RepriseError)) this.stop(unexpected(error, this.options.runId))
+      throw error
+    }
+  }
+
+  /** Looks whether planned tasks can go out now, and appends what follows. */
+  poke(): void {
+    if (this.scheduled || this.flushing || this.stopped !== null) return
+    this.scheduled = true
+    this.options.runtime.defer(() => {
+      this.scheduled = false
+      if (!this.flushing) void this.flush()
+    })
+  }
+
+  /** From now on planned tasks go out as slots become free. */
+  letOut(): void {
+    this.advancing = true
+    this.poke()
+  }
+
+  /** Resolves once everything decided so far is durable. Rejects when the pipeline stopped. */
+  async drained(): Promise<void> {
+    await (this.batches.at(-1) ?? this.current)?.durable
+    if (this.stopped !== null) throw this.stopped
+  }
+
+  /** Nothing decided waits for its commit. */
+  get idle(): boolean {
+    return !this.flushing && this.batches.length === 0
+  }
+
+  /** Stops when the append under way has had no answer for too long. Called now and then: no timer per append. */
+  checkDeadline(): void {
+    if (this.appendStartedAt === null || this.options.runtime.now() - this.appendStartedAt < appendTimeoutMs) return
+    this.stop(
+      new RepriseError(
+        'ADAPTER_UNAVAILABLE',
+        `Appending commit ${this.loaded.commits} to run ${this.options.runId} had no answer for ${appendTimeoutMs} ms. Whether it stands is not known; open the run again to go on from what the log says.`,
+      ),
+    )
+  }
+
+  /** Stops if somebody else has appended. Nothing depends on asking: the next append would find out as well. */
+  async checkFence(): Promise<void> {
+    const { log, runId } = this.options
+    const head = await log.head(runId)
+    if (this.flushing || head === null || head.index < this.loaded.commits) return
+    this.stop(lockLost(runId, this.loaded.commits))
+  }
+
+  /** Nothing is appended any more; whoever waits is told `error`. */
+  stop(error: RepriseError): void {
+    if (this.stopped !== null) return
+    this.stopped = error
+    // The one under way too: its append may never answer.
+    this.current?.settle.reject(error)
+    for (const batch of this.batches.splice(0)) batch.settle.reject(error)
+    this.options.onStopped(error)
+  }
+
+  private context(): DecideContext {
+    const nowMs = this.options.runtime.now()
+    return { nowMs, now: isoTime(nowMs), holderId: this.options.actor }
+  }
+
+  /** A decision that fits into one commit stands in one: a crash leaves all of it or nothing. */
+  private add(decision: Decided, cause?: Cause): Batch {
+    const events = cause === undefined ? decision.events : withCause(decision.events, cause)
+    const texts: string[] = []
+    let bytes = 0
+    for (const event of events) {
+      const text = decision.texts.get(event) ?? JSON.stringify(event)
+      texts.push(text)
+      bytes += Buffer.byteLength(text) + 1
+    }
+    const parts = bytes <= eventBytesMax ? [{ end: texts.length, bytes }] : splitDecision(events, texts, eventBytesMax)
+    const open = this.batches.at(-1)
+    let batch = open !== undefined && open.bytes + bytes <= eventBytesMax ? open : this.begin()
+    let next = 0
+    for (const part of parts) {
+      if (next > 0) batch = this.begin()
+      // The time of the commit is part of the state: it must be the one that a replay will see.
+      this.state.at = batch.at
+      for (; next < part.end; next++) {
+        const event = events[next] as RunEvent
+        reduceEvent(this.state, event)
+        batch.events.push(event)
+        batch.texts.push(texts[next] as string)
+      }
+      batch.bytes += part.bytes
+      batch.epoch = this.state.epoch
+    }
+    for (const offer of decision.offers) batch.offers.push(offer)
+    for (const withdrawal of decision.withdrawals) batch.withdrawals.push(withdrawal)
+    this.poke()
+    return batch
+  }
+
+  private begin(): Batch {
+    const sealed = this.batches.at(-1)
+    if (sealed !== undefined) sealed.status = statusOf(this.state)
+    let settle: Batch['settle'] | undefined
+    const durable = new Promise<void>((resolve, reject) => {
+      settle = { resolve, reject }
+    })
+    durable.catch(() => {}) // Told to those who wait; nobody has to.
+    const batch: Batch = {
+      at: isoTime(this.options.runtime.now()),
+      events: [],
+      texts: [],
+      bytes: 0,
+      epoch: this.state.epoch,
+      offers: [],
+      withdrawals: [],
+      status: null,
+      durable,
+      settle: settle as Batch['settle'],
+    }
+    this.batches.push(batch)
+    return batch
+  }
+
+  private async flush(): Promise<void> {
+    this.flushing = true
+    try {
+      for (;;) {
+        // Once per commit, not per command: fill the slots, then leave the mode that the next reader finds.
+        if (this.batches.length <= 1 && this.stopped === null) this.finish()
+        const batch = this.batches.shift()
+        if (batch === undefined) return
+        await this.commit(batch)
+      }
+    } catch (error) {
+      this.stop(error instanceof RepriseError ? error : unexpected(error, this.options.runId))
+    } finally {
+      this.flushing = false
+      this.current = null
+      this.appendStartedAt = null
+      this.options.onIdle()
+    }
+  }
+
+  private finish(): void {
+    if (this.state.mode === 'recovering' || this.state.mode === 'closed' || this.state.version === 0) return
+    if (this.state.lock?.holder.id !== this.options.actor) return
+    if (this.advancing) {
+      const advance = decideCommand(this.state, { type: 'advance' }, this.context())
+      if (advance.ok && advance.events.length > 0) this.add(advance)
+    }
+    const rest = decideRest(this.state)
+    if (rest.ok && rest.events.length > 0) this.add(rest)
+  }
+
+  private async commit(batch: Batch): Promise<void> {
+    const { commits: index, head: prev } = this.loaded
+    const version = this.version + batch.events.length
+    const header = { index, version, epoch: batch.epoch, at: batch.at, actor: this.options.actor, prev }
+    const record = encodeCommit(header, batch.texts)
+    const status = batch.status ?? statusOf(this.state)
+    this.current = batch
+    await this.append(record)
+    if (this.stopped !== null) return
+    this.loaded.commits = index + 1
+    this.loaded.head = record.hash
+    this.version = version
+    this.status = status
+    this.options.onDurable({
+      index,
+      hash: record.hash,
+      events: batch.events,
+      offers: batch.offers,
+      withdrawals: batch.withdrawals,
+      status,
+    })
+    batch.settle.resolve()
+  }
+
+  private async append(record: ReturnType<typeof encodeCommit>): Promise<void> {
+    const { log, runId, runtime } = this.options
+    for (let tries = 1; ; tries++) {
+      this.appendStartedAt = runtime.now()
+      try {
+        return await log.append(runId, record)
+      } catch (error) {
+        if (isRepriseError(error, 'VERSION_CONFLICT')) {
+          throw lockLost(runId, record.index, error)
+        }
+        // Appending is idempotent by hash: the same record again is right whether or not the first one stands.
+        if (!isRepriseError(error, 'ADAPTER_UNAVAILABLE') || tries === appendTriesMax || this.stopped !== null)
+          throw error
+        await runtime.sleep(appendBackoffMs * 2 ** (tries - 1))
+        // Stopped meanwhile: those who waited were told that it did not happen.
+        if (this.stopped !== null) throw this.stopped
+      }
+    }
+  }
+}
+
+/** Only the last one says that the message is decided: a redelivery after a crash in between must go on, not end. */
+function withCause(events: readonly RunEvent[], cause: Cause): RunEvent[] {
+  const unfinished: Cause = { ...cause, more: true }
+  const last = events.length - 1
+  return events.map((event, i) => ({ ...event, cause: i === last ? cause : unfinished }))
+}
+
+const lockLost = (runId: RunId, index: number, cause?: unknown): RepriseError =>
+  new RepriseError(
+    'LOCK_LOST',
+    `Run ${runId} was taken over by another coordinator: commit ${index} in its log is not ours. This one has stopped; what it had not yet reported did not happen. Open the run again to hold it.`,
+    { cause },
+  )
+
+const unexpected = (cause: unknown, runId: RunId): RepriseError =>
+  new RepriseError(
+    'ADAPTER_UNAVAILABLE',
+    `Appending to run ${runId} failed: ${(cause as Error)?.message ?? cause}. Open the run again.`,
+    {
+      cause,
+    },
+  )

@@ -1,0 +1,298 @@
+import { assertInvariant } from '../protocol/errors.js'
+import type { Commit, RunEvent } from '../protocol/events.js'
+import type { TaskId } from '../protocol/ids.js'
+import { type OpenTask, type Outcome, packSettled, type RunState, type TaskPhase } from '../protocol/state.js'
+import type { TaskSpec } from '../protocol/task.js'
+import { popDelay, pushDelay } from './delay-heap.js'
+import { modeTable } from './mode-table.js'
+import { markDecided } from './senders.js'
+import { openStatus } from './status-table.js'
+
+/** What is known before the first event. */
+export function initialState(): RunState {
+  return {
+    runId: null,
+    goal: '',
+    successCriteria: [],
+    policy: null,
+    openedAt: null,
+    version: 0,
+    at: '',
+    epoch: 0,
+    lock: null,
+    mode: 'recovering',
+    status: 'running',
+    pausedReason: null,
+    blockedReason: null,
+    closing: null,
+    resumedEpoch: 0,
+    round: 0,
+    checkpoint: null,
+    tasks: new Map(),
+    settled: new Map(),
+    ready: Array.from({ length: 10 }, () => new Set<TaskId>()),
+    delayed: [],
+    dependents: new Map(),
+    received: new Set(),
+    stopped: new Set(),
+    counts: {
+      tasks: 0,
+      planned: 0,
+      out: 0,
+      received: 0,
+      stopped: 0,
+      accepted: 0,
+      cancelled: 0,
+      abandoned: 0,
+      attempts: 0,
+      retries: 0,
+      expired: 0,
+      receiptsRejected: 0,
+      spawnsRefused: 0,
+      commandsRefused: 0,
+    },
+    spent: { tokens: 0, costUsd: 0 },
+    senders: new Map(),
+  }
+}
+
+/** Folds a commit. The state passed in is used up: go on with the one that comes back. */
+export function reduceCommit(state: RunState, commit: Pick<Commit, 'at' | 'events'>): RunState {
+  state.at = commit.at
+  return commit.events.reduce(reduceEvent, state)
+}
+
+/**
+ * Folds one event. The state passed in is used up (changed in place, since copying task tables would make replay
+ * quadratic): go on with the one that comes back. The same events give the same state, everywhere and for ever.
+ */
+export function reduceEvent(state: RunState, event: RunEvent): RunState {
+  state.version++
+  if (event.cause !== undefined && event.cause.more !== true) markDecided(state, event.cause)
+  switch (event.type) {
+    case 'run-opened':
+      state.runId = event.data.runId
+      state.goal = event.data.goal
+      state.successCriteria = event.data.successCriteria
+      state.policy = event.data.policy
+      state.openedAt = state.at
+      return state
+    case 'lock-acquired':
+      state.epoch = state.version
+      state.lock = { holder: event.data.holder }
+      return state
+    case 'lock-released':
+      state.lock = null
+      return state
+    case 'mode-changed': {
+      const { to } = event.data
+      if (!modeTable[state.mode][to]) assertInvariant(false, `event ${state.version} leads from ${state.mode} to ${to}`)
+      state.mode = to
+      state.status = openStatus(state)
+      return state
+    }
+    case 'resumed':
+      if (event.data.gates.every((gate) => gate.pass)) state.resumedEpoch = state.epoch
+      return state
+    case 'planned': {
+      const task = event.data.task === undefined ? openTask(state, event.data.taskId) : addTask(state, event.data.task)
+      enterPhase(state, task, 'planned')
+      task.attempt = event.data.attempt
+      task.notBefore = event.data.notBefore ?? null
+      task.receipt = null
+      if (task.waitingFor === 0) enqueue(state, task)
+      return state
+    }
+    case 'dispatched': {
+      const task = event.data.task === undefined ? openTask(state, event.data.taskId) : addTask(state, event.data.task)
+      enterPhase(state, task, 'out')
+      task.attempt = event.data.attempt
+      task.digest = event.data.digest
+      task.epoch = state.epoch
+      task.deadlineAt = event.data.deadlineAt
+      task.receipt = null
+      state.counts.attempts++
+      if (task.attempt > 1) state.counts.retries++
+      return state
+    }
+    case 'receipt-received': {
+      const { receipt } = event.data
+      const task = openTask(state, receipt.taskId)
+      enterPhase(state, task, 'received')
+      task.receipt = receipt
+      state.spent.tokens += receipt.usage.tokens ?? 0
+      state.spent.costUsd += receipt.usage.costUsd ?? 0
+      return state
+    }
+    case 'receipt-rejected':
+      state.counts.receiptsRejected++
+      return state
+    case 'task-accepted':
+      settle(state, event.data.taskId, 'accepted')
+      return state
+    case 'task-rejected':
+      stop(state, event.data.taskId, event.data.reason)
+      return state
+    case 'attempt-expired':
+      state.counts.expired++
+      stop(state, event.data.taskId, `attempt ${event.data.attempt} had no receipt by ${event.data.deadlineAt}`)
+      return state
+    case 'task-cancelled':
+      settle(state, event.data.taskId, 'cancelled')
+      return state
+    case 'task-abandoned':
+      settle(state, event.data.taskId, 'abandoned')
+      return state
+    case 'spawn-refused':
+      state.counts.spawnsRefused += event.data.count
+      // A planned task that ran into a limit waits for a decision; a new one never came in.
+      if (state.tasks.has(event.data.taskId))
+        stop(state, event.data.taskId, `${event.data.rule} is ${event.data.limit}`)
+      return state
+    case 'paused':
+      state.pausedReason = event.data.reason
+      state.status = openStatus(state)
+      return state
+    case 'unpaused':
+      state.pausedReason = null
+      state.status = openStatus(state)
+      return state
+    case 'blocked':
+      state.blockedReason = event.data.reason
+      state.status = openStatus(state)
+      return state
+    case 'unblocked':
+      state.blockedReason = null
+      state.status = openStatus(state)
+      return state
+    case 'checkpoint-set':
+      state.checkpoint = event.data
+      return state
+    case 'note-added':
+      return state
+    case 'round-closed':
+      state.round = event.data.round
+      return state
+    case 'command-refused':
+      state.counts.commandsRefused++
+      return state
+    case 'run-completed':
+      close(state, 'complete', event.data.summary)
+      return state
+    case 'run-failed':
+      close(state, 'failed', event.data.reason)
+      return state
+  }
+}
+
+function close(state: RunState, status: 'complete' | 'failed', closing: string): void {
+  state.mode = 'closed'
+  state.status = status
+  state.closing = closing
+  state.lock = null
+}
+
+function openTask(state: RunState, taskId: TaskId): OpenTask {
+  const task = state.tasks.get(taskId)
+  // The text is only made when it is needed: this runs for nearly every event.
+  if (task === undefined) assertInvariant(false, `event ${state.version} is about task ${taskId}, which is not open`)
+  return task
+}
+
+function addTask(state: RunState, spec: TaskSpec): OpenTask {
+  let waitingFor = 0
+  for (const needed of spec.after) {
+    if (state.settled.has(needed)) continue
+    const waiting = state.dependents.get(needed)
+    if (waiting === undefined) state.dependents.set(needed, [spec.taskId])
+    else waiting.push(spec.taskId)
+    waitingFor++
+  }
+  const task: OpenTask = {
+    spec,
+    phase: 'planned',
+    attempt: 0,
+    notBefore: null,
+    waitingFor,
+    digest: null,
+    epoch: 0,
+    deadlineAt: null,
+    receipt: null,
+    stopReason: null,
+  }
+  state.tasks.set(spec.taskId, task)
+  state.counts.tasks++
+  state.counts.planned++
+  return task
+}
+
+function enterPhase(state: RunState, task: OpenTask, phase: TaskPhase): void {
+  leavePhase(state, task)
+  task.phase = phase
+  state.counts[phase]++
+  if (phase === 'received') state.received.add(task.spec.taskId)
+  else if (phase === 'stopped') state.stopped.add(task.spec.taskId)
+}
+
+function leavePhase(state: RunState, task: OpenTask): void {
+  const { taskId, priority } = task.spec
+  state.counts[task.phase]--
+  switch (task.phase) {
+    case 'planned':
+      ;(state.ready[priority] as Set<TaskId>).delete(taskId)
+      task.notBefore = null
+      dropStaleDelays(state)
+      return
+    case 'received':
+      state.received.delete(taskId)
+      return
+    case 'stopped':
+      state.stopped.delete(taskId)
+      task.stopReason = null
+      return
+    case 'out':
+      return
+  }
+}
+
+// Entries are left in the heap until they come to its top; one that is not what its task waits for is stale.
+function dropStaleDelays(state: RunState): void {
+  for (let top = state.delayed[0]; top !== undefined && !isWaiting(state, top); top = state.delayed[0]) {
+    popDelay(state.delayed)
+  }
+}
+
+/** Whether a heap entry is what its task waits for. */
+export const isWaiting = (state: RunState, entry: { taskId: TaskId; notBefore: string }): boolean =>
+  state.tasks.get(entry.taskId)?.notBefore === entry.notBefore
+
+function enqueue(state: RunState, task: OpenTask): void {
+  const { taskId, priority } = task.spec
+  if (task.notBefore === null) (state.ready[priority] as Set<TaskId>).add(taskId)
+  else pushDelay(state.delayed, { notBefore: task.notBefore, taskId })
+}
+
+function stop(state: RunState, taskId: TaskId, reason: string): void {
+  const task = openTask(state, taskId)
+  enterPhase(state, task, 'stopped')
+  task.stopReason = reason
+}
+
+function settle(state: RunState, taskId: TaskId, outcome: Outcome): void {
+  const task = openTask(state, taskId)
+  leavePhase(state, task)
+  state.tasks.delete(taskId)
+  state.settled.set(taskId, packSettled(outcome, task.spec.depth))
+  state.counts[outcome]++
+  const waiting = state.dependents.size === 0 ? undefined : state.dependents.get(taskId)
+  if (waiting === undefined) return
+  state.dependents.delete(taskId)
+  // A task that needs one that will never be accepted is cancelled by an event of its own.
+  if (outcome !== 'accepted') return
+  for (const id of waiting) {
+    const dependent = state.tasks.get(id)
+    if (dependent === undefined) continue
+    dependent.waitingFor--
+    if (dependent.waitingFor === 0 && dependent.phase === 'planned') enqueue(state, dependent)
+  }
+}

@@ -1,0 +1,25 @@
+import type { Commit } from '../protocol/events.js'
+import { corruptCommit, decodeCommit, genesisHash } from './commit-record.js'
+
+/** Walks a log line by line and checks that each commit is what its hash says and follows the one before it. */
+export class ChainReader {
+  /** Commits read so far. */
+  commits = 0
+  /** Hash of the newest of them, or 64 zeros. */
+  head = genesisHash
+  /** Events in them. */
+  version = 0
+
+  /** The commit of the next line. `LOG_CORRUPT`, naming its index, if it does not belong there. */
+  next(line: string): Commit {
+    const { commit, hash } = decodeCommit(line, { index: this.commits, prev: this.head })
+    const version = this.version + commit.events.length
+    if (commit.version !== version) {
+      throw corruptCommit(this.commits, `it says version ${commit.version}, its events make it ${version}`)
+    }
+    this.version = version
+    this.commits++
+    this.head = hash
+    return commit
+  }
+}

@@ -1,0 +1,26 @@
+import type { CommitRecord, LogHead } from '../log/commit-record.js'
+import type { RunId } from '../protocol/ids.js'
+
+/** Ordered text records of a run, appended by comparison. The only truth there is. */
+export interface CommitLog {
+  /**
+   * Appends if the run holds exactly `record.index` commits, and resolves once the record is durable in
+   * the adapter's terms. The same hash already at that index is a success. Anything else there, or a gap
+   * below, is `VERSION_CONFLICT`. An outcome that could not be learnt is `ADAPTER_UNAVAILABLE`: call again.
+   */
+  append(runId: RunId, record: CommitRecord): Promise<void>
+  /**
+   * Texts from `fromIndex` (default 0) to the head at the time of the call, in order, in batches. Each must come from
+   * the stored bytes by strict UTF-8 decoding: if U+FFFD may stand for bytes that were damaged, a text can have the
+   * right hash over bytes that have not, and damage passes unseen.
+   */
+  read(runId: RunId, fromIndex?: number): AsyncIterable<string[]>
+  /** `null` if nothing was ever appended. */
+  head(runId: RunId): Promise<LogHead | null>
+  /** As `read`, then goes on with what is appended later, until `signal` aborts; then it ends without error. */
+  watch(runId: RunId, fromIndex: number, signal: AbortSignal): AsyncIterable<string[]>
+  /** Run ids that start with `prefix`, in no particular order. */
+  list(prefix?: string): AsyncIterable<RunId>
+  /** Removes a closed run for good. `RUN_OPEN` if its last commit does not close it, `RUN_UNKNOWN` if there is none. */
+  remove(runId: RunId): Promise<void>
+}

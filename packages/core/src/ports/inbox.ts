@@ -1,0 +1,28 @@
+import type { RunId } from '../protocol/ids.js'
+
+/**
+ * A message for a run. `sender` names one incarnation of a process and `seq` counts its messages to this run
+ * from 1 without gaps, so the log can tell a redelivery from a new message in bounded memory.
+ */
+export interface InboxMessage {
+  readonly sender: string
+  readonly seq: number
+  readonly kind: 'receipt' | 'command'
+  /** JSON text, not trusted: at most `limits.messageBytesMax` UTF-8 bytes. */
+  readonly body: string
+}
+
+/**
+ * Called with messages in order per sender. They are acknowledged once the promise resolves; if it rejects
+ * they are delivered again. `caughtUp` is true when everything sent before `receive` began has been handed
+ * over; such a call may carry no message, and is made once in any case.
+ */
+export type InboxHandler = (messages: readonly InboxMessage[], caughtUp: boolean) => Promise<void>
+
+/** Where everybody but the coordinator writes. At least once, in order per sender. */
+export interface Inbox {
+  /** Resolves once the messages are durable in the adapter's terms. Sending the same (sender, seq) again is harmless. */
+  send(runId: RunId, messages: readonly InboxMessage[]): Promise<void>
+  /** Runs until `signal` aborts, then resolves once the handler in progress has ended. One receiver per run at a time. */
+  receive(runId: RunId, handler: InboxHandler, signal: AbortSignal): Promise<void>
+}

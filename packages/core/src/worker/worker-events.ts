@@ -1,0 +1,14 @@
+import type { RunId, TaskId } from '../protocol/ids.js'
+import type { ReceiptStatus } from '../protocol/receipt.js'
+
+/** What a worker tells about itself. A listener that throws is reported by `error`; it does not harm the attempt. */
+export interface WorkerEvents {
+  /** An attempt was claimed and its dispatch is intact. */
+  claimed: [claim: { readonly runId: RunId; readonly taskId: TaskId; readonly attempt: number }]
+  /** A receipt is durable in the inbox of its run. */
+  receipt: [
+    sent: { readonly runId: RunId; readonly taskId: TaskId; readonly attempt: number; readonly status: ReceiptStatus },
+  ]
+  /** Something failed that did not stop the worker: a transport that is tried again, a damaged dispatch. */
+  error: [error: unknown]
+}

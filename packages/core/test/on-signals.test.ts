@@ -1,0 +1,54 @@
+import { constants } from 'node:os'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { closeOnSignals } from '../src/runtime/on-signals.js'
+import { gate } from './worker-fleet.js'
+
+describe('closeOnSignals', () => {
+  const exit = vi.spyOn(process, 'exit').mockImplementation((() => undefined) as never)
+  const write = vi.spyOn(process.stderr, 'write').mockImplementation(() => true)
+  afterEach(() => {
+    exit.mockClear()
+    write.mockClear()
+  })
+  const signals = ['SIGUSR2'] as const
+  const send = () => process.emit('SIGUSR2', 'SIGUSR2')
+
+  it('closes at the first signal and exits with 0 once that is done', async () => {
+    const closed = gate()
+    const close = vi.fn(() => closed.promise)
+    const dispose = closeOnSignals({ close }, { signals, drainMs: 500 })
+    send()
+    expect(close).toHaveBeenCalledExactlyOnceWith({ drainMs: 500 })
+    expect(exit).not.toHaveBeenCalled()
+    closed.open()
+    await vi.waitFor(() => expect(exit).toHaveBeenCalledExactlyOnceWith(0))
+    dispose()
+  })
+
+  it('exits at once at the second signal, with the code that says which', () => {
+    const close = vi.fn(() => gate().promise)
+    const dispose = closeOnSignals({ close }, { signals })
+    send()
+    send()
+    expect(close).toHaveBeenCalledExactlyOnceWith({})
+    expect(exit).toHaveBeenCalledExactlyOnceWith(128 + constants.signals.SIGUSR2)
+    dispose()
+  })
+
+  it('exits with 1 and says why if closing fails', async () => {
+    const dispose = closeOnSignals({ close: () => Promise.reject(new Error('disk on fire')) }, { signals })
+    send()
+    await vi.waitFor(() => expect(exit).toHaveBeenCalledExactlyOnceWith(1))
+    expect(write).toHaveBeenCalledWith(expect.stringContaining('disk on fire'))
+    dispose()
+  })
+
+  it('takes its listeners off again', () => {
+    const before = process.listenerCount('SIGTERM')
+    const dispose = closeOnSignals({ close: async () => {} })
+    expect(process.listenerCount('SIGTERM')).toBe(before + 1)
+    dispose()
+    expect(process.listenerCount('SIGTERM')).toBe(before)
+    expect(process.listenerCount('SIGINT')).toBe(before)
+  })
+})

@@ -1,0 +1,178 @@
+import { spawn } from 'node:child_process'
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+
+const main = join(import.meta.dirname, '../../examples/01-fleet/main.mjs')
+
+let root = ''
+let files = ''
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'reprise-example-'))
+  files = join(root, 'files')
+  mkdirSync(files)
+  mkdirSync(join(root, 'tmp'))
+})
+afterEach(() => rmSync(root, { recursive: true, force: true }))
+
+/** Enough of them, and large enough, that a kill hits the middle. @param {number} count */
+function writeFiles(count) {
+  for (let n = 0; n < count; n++) {
+    const folder = join(files, `folder-${n % 7}`)
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(join(folder, `file-${n}.${['js', 'txt', 'bin'][n % 3]}`), `${'x'.repeat(n)}\n`.repeat(1 + (n % 50)))
+  }
+}
+
+/** Starts the example as a visitor would. @param {string[]} args */
+function start(...args) {
+  const child = spawn(process.execPath, [main, '--dir', files, ...args], {
+    env: { ...process.env, TMPDIR: join(root, 'tmp') },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text))
+  /** @type {Promise<{ code: number | null, output: string }>} */
+  const end = new Promise((resolve) => child.once('close', (code) => resolve({ code, output })))
+  return { child, end }
+}
+
+/** Resolves when the log of the run has an event that fits. @param {(event: any) => boolean} fits */
+async function logged(fits) {
+  const deadline = Date.now() + 20_000
+  while (Date.now() < deadline) {
+    if (readEvents().some(fits)) return
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  throw new Error('the log never told of it')
+}
+
+/** What is in the log by now: its last line may still be on its way. @returns {any[]} */
+function readEvents() {
+  const parent = join(root, 'tmp')
+  const [folder] = readdirSync(parent).filter((name) => name.startsWith('reprise-fleet-'))
+  try {
+    const text = readFileSync(join(parent, folder ?? '', 'runs/fleet/log.jsonl'), 'utf8')
+    return text
+      .split('\n')
+      .slice(0, -1)
+      .flatMap((line) => JSON.parse(line).commit.events)
+  } catch {
+    return []
+  }
+}
+
+/** @param {string} output @param {string} row */
+const rowOf = (output, row) => new RegExp(`^  ${row}  +(.*)$`, 'm').exec(output)?.[1]
+
+/** Process ids that the log of the run names and that still run. */
+function survivors() {
+  const holders = readEvents().flatMap((event) => [event.data.holder?.pid, event.data.receipt?.worker.pid])
+  return [...new Set(holders)].filter((pid) => {
+    try {
+      return pid !== undefined && process.kill(pid, 0)
+    } catch {
+      return false
+    }
+  })
+}
+
+describe('the fleet example', () => {
+  it('reads everything once although its coordinator and a worker are killed', async () => {
+    writeFiles(900)
+    const { code, output } = await start('--kill', 'both').end
+    for (const role of ['coordinator', 'worker']) {
+      const story = `SIGKILL to ${role} (\\d+)\\n[^]*${role} \\1 died of SIGKILL; the same command has started ${role} \\d+`
+      expect(output).toMatch(new RegExp(story))
+    }
+    expect(rowOf(output, 'files')).toBe('900 of 3 types')
+    expect(rowOf(output, 'accepted exactly once')).toBe('yes')
+    expect(rowOf(output, 'independent re-read agrees')).toBe('yes')
+    expect(rowOf(output, 'log verified')).toMatch(/^yes, \d+ commits, version [\d,]+$/)
+    expect(rowOf(output, 'kill → first new decision')).toMatch(/^\d+ ms, process start included$/)
+    expect(code).toBe(0)
+    expect(survivors()).toEqual([])
+  })
+
+  it('ends with exit code 1 and the name of a file that is not what the fleet read', async () => {
+    writeFiles(900)
+    const early = 'folder-0/file-0.js'
+    const { end } = start('--kill', 'both')
+    await logged((event) => event.type === 'task-accepted' && event.data.taskId === early)
+    appendFileSync(join(files, early), 'changed')
+    const { code, output } = await end
+    expect(rowOf(output, 'independent re-read agrees')).toBe('no')
+    expect(output).toContain(`${early} is not what the fleet read`)
+    expect(code).toBe(1)
+  })
+
+  it('abandons a file that is gone, with the reason, and agrees with itself about that', async () => {
+    writeFiles(900)
+    const last = 'the-last-one.txt'
+    writeFileSync(join(files, last), 'read me')
+    const { end } = start('--kill', 'none')
+    await logged((event) => event.type === 'run-opened')
+    rmSync(join(files, last))
+    const { code, output } = await end
+    expect(rowOf(output, 'could not be read')).toBe('1')
+    expect(output).toContain(`${last}: attempt 1 failed: it cannot be read (ENOENT)`)
+    expect(rowOf(output, 'accepted exactly once')).toBe('yes')
+    expect(code).toBe(0)
+  })
+
+  it('takes any file: empty, without an end of line, one long line, with an odd name, behind a link', async () => {
+    writeFileSync(join(files, 'empty'), '')
+    writeFileSync(join(files, 'no-end.txt'), 'one\ntwo')
+    writeFileSync(join(files, 'long.txt'), 'y'.repeat(3_000_000))
+    writeFileSync(join(files, 'type:js'), 'its name is the id of another kind of task\n')
+    writeFileSync(join(files, 'line\nfeed \u001b[31m.txt'), 'a\n')
+    writeFileSync(Buffer.concat([Buffer.from(`${files}/`), Buffer.from([0x66, 0xff, 0xfe])]), 'its name is not UTF-8\n')
+    symlinkSync('/etc/passwd', join(files, 'link'))
+    symlinkSync('nowhere', join(files, 'broken'))
+    const { code, output } = await start('--kill', 'none').end
+    expect(output).toContain('3 paths are no legal task ids')
+    expect(rowOf(output, 'files')).toMatch(/^6 of /)
+    expect(rowOf(output, 'lines')).toBe('6')
+    expect(rowOf(output, 'independent re-read agrees')).toBe('yes')
+    expect(output).not.toContain('\u001b')
+    expect(code).toBe(0)
+  })
+
+  it('stops every process on SIGINT and says how to go on', async () => {
+    writeFiles(900)
+    const { child, end } = start('--kill', 'none')
+    await logged((event) => event.type === 'task-accepted')
+    child.kill('SIGINT')
+    const { code, output } = await end
+    expect(output).toContain('Stopped by SIGINT')
+    expect(output).toMatch(/coordinator\.mjs .*reprise-fleet-/)
+    expect(code).toBe(130)
+    expect(survivors()).toEqual([])
+  })
+
+  it('refuses options that make no sense with exit code 2', async () => {
+    for (const args of [
+      ['--workers', '0'],
+      ['--kill', 'everybody'],
+      ['--dir', join(root, 'absent')],
+      ['--unknown'],
+      ['extra'],
+    ]) {
+      const { code, output } = await start(...args).end
+      expect(output).toContain('--help lists the options')
+      expect(code).toBe(2)
+    }
+    expect((await start().end).output).toContain('no regular file')
+  })
+})
