@@ -22,6 +22,31 @@ export function readTestReport(file) {
   }
 }
 
+/**
+ * What failed, with the beginning of each message: for readers who see only the first lines of a long output.
+ * @param {string} file
+ * @returns {string[]}
+ */
+export function readFailures(file) {
+  const { testResults } = JSON.parse(readFileSync(file, 'utf8'))
+  return testResults.flatMap((/** @type {any} */ suite) => {
+    const failed = suite.assertionResults.filter(isFailed)
+    if (suite.status === 'failed' && failed.length === 0) return [`${suite.name}\n${excerpt(suite.message ?? '')}`]
+    return failed.map(
+      (/** @type {any} */ test) => `${suite.name}: ${test.fullName}\n${excerpt(test.failureMessages.join('\n'))}`,
+    )
+  })
+}
+
+/** @param {string} message */
+const excerpt = (message) =>
+  message
+    .split('\n', messageLines)
+    .map((line) => `    ${line}`)
+    .join('\n')
+
+const messageLines = 10
+
 /** @param {{ status: string }} test */
 const isFailed = ({ status }) => status === 'failed'
 

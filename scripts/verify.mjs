@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { root, setUp } from './setup.mjs'
-import { readTestReport } from './test-report.mjs'
+import { readFailures, readTestReport } from './test-report.mjs'
 
 /** Names of scripts in package.json, which can each be run alone. */
 const steps = [
@@ -41,7 +41,10 @@ async function firstFailure() {
     console.log(`${code === 0 ? 'ok    ' : 'FAILED'} ${seconds} s  ${name}`)
     for (const line of output.match(/^skipped: .*$/gm) ?? []) console.log(line)
     if (code === 0) continue
-    console.log(`\n${output.trimEnd()}\n\nverify stopped at "${name}". This step alone: npm run ${script}`)
+    if (script === 'test' && existsSync(report)) for (const failure of readFailures(report)) console.log(failure)
+    // Hundreds of lines about what passed would bury the rest.
+    const said = output.replace(/^ +✓ .*\n/gm, '').trimEnd()
+    console.log(`\n${said}\n\nverify stopped at "${name}". This step alone: npm run ${script}`)
     return name
   }
 }

@@ -14,11 +14,27 @@ const make = defineTask('make', { input: z.null(), output: z.unknown() })
 const sha256 = (content: string | Uint8Array) => createHash('sha256').update(content).digest('hex')
 const codeOf = (error: unknown) => (isRepriseError(error) ? error.code : error)
 
-/** The receipt of one task whose handler is `work`. */
-async function receiptOf(work: (task: TaskContext) => unknown, options: { artifactBytesMax?: number } = {}) {
+/**
+ * The receipt of one task whose handler is `work`. A handler that reads the disk says so: simulated time, which
+ * knows nothing of the disk and would run past every deadline, then stands still until the handler has ended.
+ */
+async function receiptOf(
+  work: (task: TaskContext) => unknown,
+  options: { artifactBytesMax?: number; readsDisk?: boolean } = {},
+) {
+  const { readsDisk = false, ...offer } = options
   const fleet = new WorkerFleet()
-  await fleet.worker([make.handle((_input, task) => work(task))])
-  await fleet.offer(make.task('t', null), options)
+  let working: unknown
+  const handle = (task: TaskContext): unknown => {
+    working = work(task)
+    return working
+  }
+  await fleet.worker([make.handle((_input, task) => handle(task))])
+  await fleet.offer(make.task('t', null), offer)
+  if (readsDisk) {
+    await fleet.clock.runUntil(() => working !== undefined)
+    await working
+  }
   await fleet.clock.runUntil(() => fleet.receipts().length === 1)
   return { fleet, receipt: fleet.receipts()[0] }
 }
@@ -55,7 +71,9 @@ describe('artifacts of an attempt', () => {
 
   it('can be streamed from a local file', async () => {
     const file = fileURLToPath(import.meta.url)
-    const { receipt } = await receiptOf(({ artifact }) => artifact('me.ts', createReadStream(file)))
+    const { receipt } = await receiptOf(({ artifact }) => artifact('me.ts', createReadStream(file)), {
+      readsDisk: true,
+    })
     expect(receipt?.artifacts[0]).toEqual(receipt?.output)
     const hash = createHash('sha256')
     for await (const chunk of createReadStream(file)) hash.update(chunk)
@@ -112,10 +130,11 @@ describe('artifacts of an attempt', () => {
     ['whose name is taken', 'taken', 'x', undefined],
     ['whose source gives texts', 'a', createReadStream(fileURLToPath(import.meta.url), 'utf8'), undefined],
   ])('%s are refused', async (_what, name, source, mediaType) => {
-    const { receipt } = await receiptOf(async ({ artifact }) => {
+    const work = async ({ artifact }: TaskContext): Promise<unknown> => {
       await artifact('taken', 'x')
       return artifact(name, source, mediaType === undefined ? {} : { mediaType }).catch(codeOf)
-    })
+    }
+    const { receipt } = await receiptOf(work, { readsDisk: true })
     expect(receipt).toMatchObject({ output: 'INVALID_INPUT', artifacts: [{ name: 'taken' }] })
   })
 
