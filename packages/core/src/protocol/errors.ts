@@ -43,6 +43,7 @@ export const errorCodes = {
   ARTIFACT_TOO_LARGE: { retry: 'never', meaning: 'an artifact exceeds its limit' },
   NO_ARTIFACTS: { retry: 'never', meaning: 'the adapter has no artifact store' },
   UNSAFE_FILE_SYSTEM: { retry: 'never', meaning: 'the folder is on a file system without the needed guarantees' },
+  UNSAFE_SERVER: { retry: 'never', meaning: 'the version or settings of the server lack the needed guarantees' },
 } as const satisfies Record<string, { retry: 'never' | 'later' | 'reopen'; meaning: string }>
 
 export type ErrorCode = keyof typeof errorCodes
