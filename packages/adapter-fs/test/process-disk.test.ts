@@ -19,7 +19,7 @@ afterEach(async () => {
 })
 
 const runId = 'disk-run'
-const run = { runId, goal: 'believe no disk', policy: { inFlightMax: 2 } }
+const run = { runId, goal: 'believe no disk', policy: { inFlightMax: 2 }, appendPatienceMs: 2_000 }
 const idsOf = (tasks: readonly TaskRequest[]): string[] => tasks.map(({ taskId }) => taskId).sort()
 
 /** Tasks accepted under the first epoch. */

@@ -148,7 +148,7 @@ describe('a message that cannot be taken in', () => {
     const stage = new RunStage()
     const { adapter, runtime } = await stage.open()
     const pipeline = new CommitPipeline({
-      ...{ log: adapter.log, runId, runtime, actor: 'another' },
+      ...{ log: adapter.log, runId, runtime, actor: 'another', patienceMs: 60_000, onFailed: () => {} },
       loaded: await stage.clock.run(loadRun(adapter.log, runId)),
       ...{ onDurable: () => {}, onIdle: () => {}, onStopped: () => {} },
     })
@@ -237,7 +237,7 @@ describe('an append that is tried again', () => {
     const stage = new RunStage()
     const { adapter, runtime } = await stage.open()
     const pipeline = new CommitPipeline({
-      ...{ log: adapter.log, runId, runtime, actor: 'another' },
+      ...{ log: adapter.log, runId, runtime, actor: 'another', patienceMs: 60_000, onFailed: () => {} },
       loaded: await stage.clock.run(loadRun(adapter.log, runId)),
       ...{ onDurable: () => {}, onIdle: () => {}, onStopped: () => {} },
     })

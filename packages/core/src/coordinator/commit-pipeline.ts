@@ -30,6 +30,10 @@ export interface PipelineOptions {
   /** Who decides and signs commits: the holder's id. */
   readonly actor: string
   readonly loaded: LoadedRun
+  /** How long a failing append is tried again. Milliseconds. */
+  readonly patienceMs: number
+  /** Called with each failure of an append that is tried again. Must not throw. */
+  readonly onFailed: (error: unknown) => void
   /** Called in order, before those who wait for the commit go on. Must not throw. */
   readonly onDurable: (commit: DurableCommit) => void
   /** Called when everything decided is durable. Must not throw. */
@@ -53,8 +57,8 @@ interface Batch {
   readonly settle: { resolve: () => void; reject: (error: unknown) => void }
 }
 
-const appendTriesMax = 6
 const appendBackoffMs = 50
+const appendBackoffMaxMs = 2_000
 /** An append without an answer for so long stops the coordinator: its outcome is not known. Milliseconds. */
 const appendTimeoutMs = 30_000
 /** Room for the events of a commit, each with its separator: everything else has 2 KiB. */
@@ -281,8 +285,9 @@ export class CommitPipeline {
   }
 
   private async append(record: ReturnType<typeof encodeCommit>): Promise<void> {
-    const { log, runId, runtime } = this.options
-    for (let tries = 1; ; tries++) {
+    const { log, runId, runtime, patienceMs, onFailed } = this.options
+    const giveUpAt = runtime.now() + patienceMs
+    for (let waitMs = appendBackoffMs; ; waitMs = Math.min(waitMs * 2, appendBackoffMaxMs)) {
       this.appendStartedAt = runtime.now()
       try {
         return await log.append(runId, record)
@@ -291,9 +296,10 @@ export class CommitPipeline {
           throw lockLost(runId, record.index, error)
         }
         // Appending is idempotent by hash: the same record again is right whether or not the first one stands.
-        if (!isRepriseError(error, 'ADAPTER_UNAVAILABLE') || tries === appendTriesMax || this.stopped !== null)
-          throw error
-        await runtime.sleep(appendBackoffMs * 2 ** (tries - 1))
+        if (!isRepriseError(error, 'ADAPTER_UNAVAILABLE') || this.stopped !== null) throw error
+        if (runtime.now() + waitMs > giveUpAt) throw error
+        onFailed(error)
+        await runtime.sleep(waitMs)
         // Stopped meanwhile: those who waited were told that it did not happen.
         if (this.stopped !== null) throw this.stopped
       }

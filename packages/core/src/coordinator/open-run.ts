@@ -34,6 +34,11 @@ export interface OpenRunOptions {
   readonly expectMode?: Mode
   /** Bounds the resume gates. Milliseconds. */
   readonly resumeTimeoutMs?: number
+  /**
+   * How long a commit that the adapter cannot take is tried again, so that a server may restart or a disk be freed.
+   * After it the coordinator stops with `ADAPTER_UNAVAILABLE`. Milliseconds, default 60,000.
+   */
+  readonly appendPatienceMs?: number
   /** Closes the run when it aborts; before it is open, `openRun` rejects with `ABORTED`. */
   readonly signal?: AbortSignal
   readonly runtime?: Runtime
@@ -54,6 +59,7 @@ const optionsSchema = z.strictObject({
   waitForMs: z.number().min(0).default(0),
   expectMode: z.enum(modes).optional(),
   resumeTimeoutMs: z.number().min(1).default(60_000),
+  appendPatienceMs: z.number().min(0).default(60_000),
   tasks: z
     .array(
       z.custom<OutputSchema>(
@@ -109,6 +115,7 @@ async function open(options: OpenRunOptions, parsed: Parsed): Promise<Run> {
       tasks: parsed.tasks,
       expectMode: parsed.expectMode ?? null,
       timeoutMs: parsed.resumeTimeoutMs,
+      appendPatienceMs: parsed.appendPatienceMs,
       signal: options.signal,
     })
   const heldUntil = runtime.now() + parsed.waitForMs

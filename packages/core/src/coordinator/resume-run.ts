@@ -26,6 +26,7 @@ export interface ResumeOptions {
   readonly tasks: readonly OutputSchema[]
   readonly expectMode: Mode | null
   readonly timeoutMs: number
+  readonly appendPatienceMs: number
   readonly signal: AbortSignal | undefined
 }
 
@@ -47,6 +48,7 @@ export async function resumeRun(options: ResumeOptions): Promise<Run> {
   const core = new RunCore({
     ...{ adapter, runId, runtime, loaded, lease },
     actor: holder.id,
+    appendPatienceMs: options.appendPatienceMs,
     outputProblem: (kind, output) => schemas.get(kind)?.outputIssues(output) ?? null,
   })
   if (lease === null) {

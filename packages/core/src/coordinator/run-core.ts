@@ -29,6 +29,7 @@ export interface RunCoreOptions {
   /** `null` for a run that has ended: nothing is held. */
   readonly lease: Lease | null
   readonly outputProblem: OutputCheck
+  readonly appendPatienceMs: number
 }
 
 /** The shell around the flow: one held run, its commit pipeline, and the loops that live as long as it is held. */
@@ -69,6 +70,8 @@ export class RunCore {
       runtime,
       actor,
       loaded,
+      patienceMs: options.appendPatienceMs,
+      onFailed,
       onDurable: (commit) => this.onDurable(commit),
       onIdle: () => this.feed.wakeAll(),
       onStopped: (error) => this.onStopped(error),
