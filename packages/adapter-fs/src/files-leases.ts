@@ -2,12 +2,18 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Holder, type Lease, type LeaseHolder, type Leases, RepriseError } from '@reprise/core/adapter'
+import {
+  type Holder,
+  type Lease,
+  type LeaseHolder,
+  type Leases,
+  ownIdentity,
+  RepriseError,
+} from '@reprise/core/adapter'
 import { fileFailure, systemCode } from './file-failure.js'
 import { decodeName, encodeName } from './file-names.js'
 import { ageMs, asHolder, asLease, isOrphaned, type LeaseRecord, readLease, writeLease } from './lease-file.js'
 import type { Lifetime } from './lifetime.js'
-import { ownIdentity } from './process-identity.js'
 import { removeFile } from './small-file.js'
 import { inTurn } from './turn.js'
 

@@ -1,9 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { RepriseError } from '@reprise/core/adapter'
+import { isAlive, ownIdentity, RepriseError } from '@reprise/core/adapter'
 import { fileFailure } from './file-failure.js'
-import { isAlive, ownIdentity } from './process-identity.js'
 import { createFolder, syncFolder } from './sync-folder.js'
 
 const keepForeignMs = 24 * 3600 * 1000

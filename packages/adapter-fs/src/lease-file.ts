@@ -1,5 +1,11 @@
-import type { Holder, Lease, LeaseHolder } from '@reprise/core/adapter'
-import { isAlive, type ProcessIdentity, parseIdentity } from './process-identity.js'
+import {
+  type Holder,
+  isAlive,
+  type Lease,
+  type LeaseHolder,
+  type ProcessIdentity,
+  parseIdentity,
+} from '@reprise/core/adapter'
 import { parseJson, readText, replaceFile } from './small-file.js'
 
 /** What the file of a lease says. */

@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { closeSync, linkSync, openSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import { RepriseError } from '@reprise/core/adapter'
+import { isAlive, ownIdentity, parseIdentity, RepriseError } from '@reprise/core/adapter'
 import { fileFailure, systemCode } from './file-failure.js'
-import { isAlive, ownIdentity, parseIdentity } from './process-identity.js'
 import { parseJson, readText, removeFile } from './small-file.js'
 
 /** What is done in a turn takes well below a millisecond. A process that takes longer was stopped in the middle. */

@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Lease, LeaseHolder } from '@reprise/core/adapter'
+import { ownIdentity } from '@reprise/core/adapter'
 import { describe, expect, it } from 'vitest'
 import { FilesLeases } from '../src/files-leases.js'
 import { Lifetime } from '../src/lifetime.js'
-import { ownIdentity } from '../src/process-identity.js'
 import { startChild } from './child.js'
 import { codeOf, temporaryFolders } from './history.js'
 

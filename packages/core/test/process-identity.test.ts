@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { describe, expect, it } from 'vitest'
-import { isAlive, ownIdentity, parseIdentity } from '../src/process-identity.js'
+import { isAlive, ownIdentity, parseIdentity } from '../src/runtime/process-identity.js'
 
 describe('the identity of a process', () => {
   it('tells a live process from one that has its id now', () => {

@@ -1,6 +1,5 @@
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { systemCode } from './file-failure.js'
 
 /** Names one process for ever: a process id alone is given to another process sooner or later. */
 export interface ProcessIdentity {
@@ -33,7 +32,7 @@ export function isAlive(identity: ProcessIdentity): 'alive' | 'gone' | 'unknown'
   return startedAt === identity.startedAt ? 'alive' : 'gone'
 }
 
-/** The value of a lease or claim that was read from a file, if it has the form of an identity. */
+/** The value of a lease or claim that was read from a backend, if it has the form of an identity. */
 export function parseIdentity(value: unknown): ProcessIdentity | null {
   if (typeof value !== 'object' || value === null) return null
   const { pid, startedAt, scope } = value as Record<string, unknown>
@@ -47,7 +46,7 @@ function exists(pid: number): boolean {
     return true
   } catch (error) {
     // EPERM: it runs, and belongs to somebody else.
-    return systemCode(error) !== 'ESRCH'
+    return (error as { code?: unknown }).code !== 'ESRCH'
   }
 }
 
