@@ -7,6 +7,8 @@ export const echo = defineTask('echo', {
   output: z.object({ n: z.number() }),
 })
 
+/** @param {number} count */
+export const echoInputs = (count) => Array.from({ length: count }, (_, n) => ({ n, text: 'x'.repeat(260) }))
+
 /** @param {string} prefix @param {number} count */
-export const echoTasks = (prefix, count) =>
-  Array.from({ length: count }, (_, n) => echo.task(`${prefix}-${n}`, { n, text: 'x'.repeat(260) }))
+export const echoTasks = (prefix, count) => echoInputs(count).map((input) => echo.task(`${prefix}-${input.n}`, input))

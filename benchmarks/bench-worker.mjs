@@ -1,10 +1,10 @@
-// A worker process for the benchmarks. Arguments: folder, concurrency.
-import { openFiles } from '@reprise/adapter-fs'
+// A worker process for the benchmarks. Arguments: place, concurrency.
 import { startWorker } from '@reprise/core'
 import { echo } from './bench-task.mjs'
+import { decodePlace, openPlace } from './place.mjs'
 
-const [dir = '.', concurrency = '16'] = process.argv.slice(2)
-const adapter = await openFiles({ dir })
+const [place = '', concurrency = '16'] = process.argv.slice(2)
+const adapter = await openPlace(decodePlace(place))
 const worker = await startWorker({
   adapter,
   concurrency: Number(concurrency),

@@ -16,7 +16,15 @@ const nodeMs = (script) =>
     Array.from({ length: 5 }, () => timed(() => execFileSync(process.execPath, ['--input-type=module', '-e', script]))),
   )
 
-export function measureMachine() {
+/** Of a process that holds a run. @param {string} adapter */
+const importMs = (adapter) => nodeMs(`import 'zod'; import '@reprise/core'; import '${adapter}'`)
+
+/** @typedef {'files' | import('./place.mjs').ServerKind} AdapterName */
+/** @type {Record<AdapterName, string>} */
+const packages = { files: '@reprise/adapter-fs', redis: '@reprise/adapter-redis', nats: '@reprise/adapter-nats' }
+
+/** @param {readonly AdapterName[]} adapters */
+export function measureMachine(adapters) {
   const bytes = Buffer.alloc(32 * 1024 * 1024)
   const line = JSON.stringify({
     hash: 'x'.repeat(64),
@@ -35,6 +43,6 @@ export function measureMachine() {
     parsePerS: (parses / parseMs) * 1000,
     nodeStartMs: nodeMs(''),
     importZodMs: nodeMs("import 'zod'"),
-    importAllMs: nodeMs("import 'zod'; import '@reprise/core'; import '@reprise/adapter-fs'"),
+    importAllMs: Object.fromEntries(adapters.map((name) => [name, importMs(packages[name])])),
   }
 }

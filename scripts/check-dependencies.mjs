@@ -24,6 +24,18 @@ const packageRules = [
   { folder: /^core$/, allowed: [] },
   { folder: /^adapter-/, allowed: ['@reprise/core/adapter'] },
   { folder: /^conformance$/, allowed: ['@reprise/core', '@reprise/core/adapter', '@reprise/core/testing'] },
+  { folder: /^test-servers$/, allowed: [] },
+  {
+    folder: /^test-fleet$/,
+    allowed: [
+      '@reprise/core',
+      '@reprise/core/adapter',
+      '@reprise/adapter-fs',
+      '@reprise/adapter-redis',
+      '@reprise/adapter-nats',
+      '@reprise/conformance',
+    ],
+  },
 ]
 
 /** @typedef {{ file: string, line: number, rule: string, remedy: string }} Problem */

@@ -1,14 +1,14 @@
-// The coordinator: `node coordinator.mjs FOLDER`. Killed at any point, it is started again by the same command, and
+// The coordinator: `node coordinator.mjs FOLDER`, with REPRISE_SERVER in the environment if there is one. Killed at any point, it is started again by the same command, and
 // goes on where the log says the run is. That is why nothing below asks whether this is the first start.
-import { openFiles } from '@reprise/adapter-fs'
 import { closeOnSignals, isRepriseError, openRun } from '@reprise/core'
+import { openAdapter } from './open-adapter.mjs'
 import { readOrder } from './order.mjs'
 import { summariseTypes } from './summarise-types.mjs'
 import { isPlausible, measureFile, runId, summariseType } from './tasks.mjs'
 
 const [dir = '.'] = process.argv.slice(2)
 const { files, ...opening } = await readOrder(dir)
-const adapter = await openFiles({ dir })
+const adapter = await openAdapter(dir, process.env.REPRISE_SERVER)
 const run = await openRun({ adapter, runId, ...opening, tasks: [measureFile, summariseType], waitForMs: 15_000 })
 closeOnSignals(run)
 console.log(`coordinator ${process.pid} holds run ${run.id}: epoch ${run.status.epoch}, version ${run.status.version}`)

@@ -1,5 +1,6 @@
 // The run itself: processes are started, killed on plan, and replaced by the same command until the log says that the
 // run has ended. What is going on is read from the log, never asked of the processes.
+import { once } from 'node:events'
 import { followRun } from './follow-run.mjs'
 import { findBusyWorker, planKills } from './kill-plan.mjs'
 import { lastWords, Processes } from './processes.mjs'
@@ -24,6 +25,7 @@ const replacementsMax = 100
 /**
  * @typedef {object} Setting
  * @property {string} dir
+ * @property {string | undefined} server
  * @property {import('@reprise/core').Adapter} adapter
  * @property {number} files
  * @property {import('./options.mjs').Options} options
@@ -32,13 +34,13 @@ const replacementsMax = 100
  */
 
 /** Resolves to who was killed on the way, when the run is complete and all processes have ended. @param {Setting} setting */
-export async function runFleet({ dir, adapter, files, options, progress, signal }) {
+export async function runFleet({ dir, server, adapter, files, options, progress, signal }) {
   const ending = new AbortController()
   const watched = AbortSignal.any([signal, ending.signal])
   const giveUp = (/** @type {string} */ why) => ending.abort(new Error(why))
   let replacements = 0
 
-  const processes = new Processes(dir, ({ member, code, killedBy }) => {
+  const processes = new Processes(dir, server, ({ member, code, killedBy }) => {
     const { role, pid } = member
     if (role === 'coordinator' && code === 0) {
       setTimeout(giveUp, farewellMs, `coordinator ${pid} ended before the run`).unref()
@@ -67,13 +69,15 @@ export async function runFleet({ dir, adapter, files, options, progress, signal 
       if (kills.some(({ role, epoch }) => role === 'coordinator' && state.resumedEpoch <= epoch)) continue
       const victim = processes.find(
         next.role,
-        next.role === 'worker' ? await findBusyWorker(adapter, state) : undefined,
+        next.role === 'worker' ? await findBusyWorker(adapter, state, processes.pids('worker')) : undefined,
       )
       if (victim === undefined) continue
       plan.shift()
       kills.push({ role: next.role, pid: victim.pid, at: Date.now(), epoch: state.epoch })
       victim.child.kill('SIGKILL')
       progress.say(`${whole(settled)} files are settled: SIGKILL to ${victim.role} ${victim.pid}`)
+      // Its replacement is told before the run can be over.
+      if (victim.child.signalCode === null) await once(victim.child, 'exit')
     }
     watched.throwIfAborted()
     for (const { role } of plan)

@@ -1,5 +1,5 @@
 // Who is killed, and when.
-import { runId } from './tasks.mjs'
+import { runId, workerIdOf } from './tasks.mjs'
 
 /** @typedef {import('./processes.mjs').Role} Role */
 /** @typedef {{ role: Role, at: number }} PlannedKill `at`: once so many files are settled */
@@ -25,17 +25,17 @@ export function planKills(kill, files) {
  * The process of a worker that has an attempt in its hands right now, if one is found: killing an idle one is no test.
  * @param {import('@reprise/core').Adapter} adapter
  * @param {import('@reprise/core').RunState} state
+ * @param {readonly number[]} pids of the worker processes
  * @returns {Promise<number | undefined>} its process id
  */
-export async function findBusyWorker(adapter, state) {
+export async function findBusyWorker(adapter, state, pids) {
   let looks = 0
   for (const { phase, spec, attempt } of state.tasks.values()) {
     if (phase !== 'out') continue
     if (++looks > looksMax) return undefined
     const where = await adapter.queue.locate(runId, spec.taskId, attempt)
-    if (where.at !== 'claimed') continue
-    for await (const { holder } of adapter.leases.holders('worker/'))
-      if (holder.id === where.workerId) return holder.pid
+    const pid = where.at === 'claimed' ? pids.find((candidate) => workerIdOf(candidate) === where.workerId) : undefined
+    if (pid !== undefined) return pid
   }
   return undefined
 }

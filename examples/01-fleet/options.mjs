@@ -2,24 +2,32 @@
 import { readdirSync, realpathSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { kindOf } from './open-adapter.mjs'
 
 const help = `A coordinator and its workers read every file under a folder, while somebody keeps killing them.
 
 Usage: npm start -- [options]
 
+  --adapter A   where the run lives: files, redis or nats (default files). Without --server, a private server is
+                started on this machine, and installed from Debian's packages if there is none
+  --server URL  a running server instead: redis://… or nats://…; REPRISE_SERVER in the environment says the same, unseen
   --workers N   worker processes, 1 to 64 (default 3)
   --kill WHAT   what to kill with SIGKILL on the way: none, coordinator, worker or both (default both)
   --dir PATH    the folder to read (default: the node_modules of this repository)
-  --keep        keep the run's folder for good; otherwise the next start removes it
+  --keep        keep the run's folder for good; otherwise the next start removes it. A server that was started for the
+                run is gone at the end in any case; its log is copied to the folder
   --help        this text
 
 Exit code: 0 if everything agrees, 1 if something does not, 2 for options that make no sense, 130 after Ctrl-C.
 `
 
 /** @typedef {'none' | 'coordinator' | 'worker' | 'both'} Kill */
-/** @typedef {{ root: string, leaveOut: string[], workers: number, kill: Kill, keep: boolean }} Options */
+/** @typedef {import('./open-adapter.mjs').AdapterKind} AdapterKind */
+/** @typedef {{ adapter: AdapterKind, server: string | undefined, root: string, leaveOut: string[], workers: number, kill: Kill, keep: boolean }} Options */
 
 const optionsConfig = /** @type {const} */ ({
+  adapter: { type: 'string' },
+  server: { type: 'string' },
   workers: { type: 'string', default: '3' },
   kill: { type: 'string', default: 'both' },
   dir: { type: 'string' },
@@ -40,9 +48,28 @@ export function readOptions(args) {
   }
   const { kill } = values
   if (!isKill(kill)) refuse(`--kill takes none, coordinator, worker or both, not ${JSON.stringify(kill)}`)
+  // Nothing said: what the environment says.
+  const place = placeOf(values.adapter === undefined ? { server: process.env.REPRISE_SERVER, ...values } : values)
   const root = values.dir === undefined ? realpathSync(nodeModules) : folderOf(values.dir)
-  return { root, leaveOut: values.dir === undefined ? toolFolders(root) : [], workers, kill, keep: values.keep }
+  const leaveOut = values.dir === undefined ? toolFolders(root) : []
+  return { ...place, root, leaveOut, workers, kill, keep: values.keep }
 }
+
+/** @param {{ adapter?: string, server?: string | undefined }} values */
+function placeOf({ adapter, server }) {
+  if (adapter !== undefined && !isAdapter(adapter))
+    return refuse(`--adapter takes files, redis or nats, not ${JSON.stringify(adapter)}`)
+  if (server === undefined) return { adapter: adapter ?? 'files', server: undefined }
+  if (!URL.canParse(server) || !/^(rediss?|nats|tls):\/\//.test(server))
+    return refuse('--server takes a URL that begins with redis:// or nats://')
+  const kind = kindOf(server)
+  if (adapter !== undefined && adapter !== kind)
+    return refuse(`--server names a ${kind} server, and --adapter says ${adapter}: leave one of them out`)
+  return { adapter: kind, server }
+}
+
+/** @param {string} value @returns {value is AdapterKind} */
+const isAdapter = (value) => ['files', 'redis', 'nats'].includes(value)
 
 /** @param {string[]} args */
 function parse(args) {

@@ -17,15 +17,18 @@ export class Processes {
   #started = 0
   #stopping = false
   #dir
+  #server
   #onDeath
   #killAll = () => this.#signal('SIGKILL')
 
   /**
    * @param {string} dir
+   * @param {string | undefined} server
    * @param {(death: Death) => void} onDeath of a process that was not told to stop
    */
-  constructor(dir, onDeath) {
+  constructor(dir, server, onDeath) {
     this.#dir = dir
+    this.#server = server
     this.#onDeath = onDeath
     // Whatever ends this program ends them.
     process.on('exit', this.#killAll)
@@ -38,6 +41,8 @@ export class Processes {
     const child = fork(join(import.meta.dirname, `${role}.mjs`), [this.#dir], {
       execArgv: ['--import', new URL('stop-with-parent.mjs', import.meta.url).href],
       stdio: ['ignore', output, output, 'ipc'],
+      // Not among the arguments, which everybody on the machine can read: there may be a password in it.
+      env: { ...process.env, ...(this.#server === undefined ? {} : { REPRISE_SERVER: this.#server }) },
       // Ctrl-C reaches this program alone, which then stops them in good order.
       detached: true,
     })
@@ -50,6 +55,11 @@ export class Processes {
       if (!this.#stopping) this.#onDeath({ member, code, killedBy })
     })
     return member
+  }
+
+  /** @param {Role} role */
+  pids(role) {
+    return [...this.#running.values()].filter((member) => member.role === role).map(({ pid }) => pid)
   }
 
   /** The one with that process id, or else the longest running one of that role. @param {Role} role @param {number} [pid] */

@@ -53,12 +53,19 @@ export function printReport(findings, progress) {
   list(progress, 'Differences (a file that somebody changed between the two readings is one):', differences)
 }
 
-/** Three commands that work as they stand. @param {string} log @param {import('./progress.mjs').Progress} progress */
-export function printNextSteps(log, progress) {
+/**
+ * Commands that work as they stand.
+ * @param {string} log
+ * @param {import('./options.mjs').AdapterKind} adapter the one of this run
+ * @param {import('./progress.mjs').Progress} progress
+ */
+export function printNextSteps(log, adapter, progress) {
   const count = `require('fs').readFileSync('${log}','utf8').split('\\n').filter(l=>l.endsWith('}}')).flatMap(l=>JSON.parse(l).commit.events).reduce((n,e)=>({...n,[e.type]:(n[e.type]??0)+1}),{})`
   progress.say('\nTo try next:')
   progress.say(`  count what happened    node -p "${count}"`)
   progress.say('  without any kill       npm start -- --kill none')
+  const others = ['files', 'redis', 'nats'].filter((name) => name !== adapter)
+  for (const name of others) progress.say(`  ${`over ${name}`.padEnd(21)}  npm start -- --adapter ${name}`)
   progress.say('  your own files         npm start -- --dir PATH --keep')
 }
 

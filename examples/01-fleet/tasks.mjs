@@ -2,6 +2,9 @@
 import { defineTask, runIdSchema } from '@reprise/core'
 import { z } from 'zod'
 
+/** Worker processes are known by their process id: all of them are on this machine. @param {number} pid */
+export const workerIdOf = (pid) => `worker-${pid}`
+
 /** The one run of this example. */
 export const runId = runIdSchema.parse('fleet')
 

@@ -9,6 +9,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { runId } from './tasks.mjs'
@@ -27,6 +28,20 @@ export function makeWorkFolder(keep) {
 
 /** Where the files adapter keeps the log. @param {string} dir */
 export const logPath = (dir) => join(dir, 'runs', runId, 'log.jsonl')
+
+/**
+ * The log of a run that lives on a server, byte for byte, as the files adapter would keep it.
+ * @param {import('@reprise/core').Adapter['log']} log
+ * @param {string} dir
+ */
+export async function copyLog(log, dir) {
+  const path = join(dir, 'log.jsonl')
+  const lines = async function* () {
+    for await (const texts of log.read(runId)) yield `${texts.join('\n')}\n`
+  }
+  await writeFile(path, lines())
+  return path
+}
 
 /** Where processes write what they have to say. @param {string} dir */
 export const processLogs = (dir) => join(dir, 'processes')

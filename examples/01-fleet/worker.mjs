@@ -1,15 +1,19 @@
-// One worker process: `node worker.mjs FOLDER`. Start as many as there is work for, stop or kill them at any time.
-import { openFiles } from '@reprise/adapter-fs'
+// One worker process: `node worker.mjs FOLDER`, with REPRISE_SERVER in the environment if there is one. Start as many as
+// there is work for, stop or kill them at any time.
 import { closeOnSignals, startWorker } from '@reprise/core'
 import { measure } from './measure.mjs'
-import { measureFile, summariseType } from './tasks.mjs'
+import { openAdapter } from './open-adapter.mjs'
+import { measureFile, summariseType, workerIdOf } from './tasks.mjs'
 
 const [dir = '.'] = process.argv.slice(2)
-const adapter = await openFiles({ dir })
+const adapter = await openAdapter(dir, process.env.REPRISE_SERVER)
 
 const worker = await startWorker({
   adapter,
   concurrency: 8,
+  // What a dead worker had in its hands goes to others after so long; on files of one machine, at once.
+  claimTtlMs: 2_000,
+  workerId: workerIdOf(process.pid),
   handlers: [
     measureFile.handle(async ({ path, encoding }, task) => {
       const figures = await measure(Buffer.from(path, encoding), task.signal)

@@ -29,6 +29,7 @@ describe('the dependency direction', () => {
       'core/src/coordinator/open.ts': "import {\n  record,\n} from '../log/record.js'\nexport { record }\n",
       'core/src/index.ts': "export { record } from './coordinator/open.js'\n",
       'adapter-x/src/index.ts': "import type { Adapter } from '@reprise/core/adapter'\nexport type X = Adapter\n",
+      'test-fleet/src/place.ts': "export const open = () => import('@reprise/adapter-nats')\n",
       'conformance/src/index.ts': "import { simulate } from '@reprise/core/testing'\nexport { simulate }\n",
     }
     expect(check(files)).toEqual([])

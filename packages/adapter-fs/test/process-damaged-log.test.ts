@@ -1,12 +1,10 @@
 import { createHash } from 'node:crypto'
 import { appendFile, writeFile } from 'node:fs/promises'
 import { openRun, type RunId, verifyRun } from '@reprise/core'
+import { echoTasks, logFacts, ProcessFleet, TestFolders } from '@reprise/test-fleet'
 import { afterEach, expect, it } from 'vitest'
 import { openFiles } from '../src/index.js'
-import { echoTasks } from './finish-run.js'
-import { logBytes, logFacts, logPath } from './log-facts.js'
-import { ProcessFleet } from './process-fleet.js'
-import { TestFolders } from './test-folder.js'
+import { logBytes, logPath } from './log-file.js'
 
 const fleet = new ProcessFleet()
 const folders = new TestFolders()
@@ -32,7 +30,7 @@ async function makeRun(): Promise<string> {
 /** What a process says that tries to take the run up; it must not change a byte of the log. */
 async function refusalOf(dir: string) {
   const before = await logBytes(dir, runId)
-  const coordinator = fleet.start('coordinator', { dir, ...work })
+  const coordinator = fleet.start('coordinator', { place: { files: dir }, ...work })
   expect(await coordinator.end()).toBe(3)
   expect(coordinator.said('opened')).toEqual([])
   expect((await logBytes(dir, runId)).equals(before)).toBe(true)
@@ -41,7 +39,7 @@ async function refusalOf(dir: string) {
 
 it('refuses a log with an event of a later version of the library, and appends nothing', async () => {
   const dir = await makeRun()
-  const { commits } = await logFacts(dir, runId)
+  const { commits } = await logFacts({ files: dir }, runId)
   const { index, version, epoch, at } = commits.at(-1) ?? expect.fail('the log is empty')
   const lines = (await logBytes(dir, runId)).toString().trimEnd().split('\n')
   const prev = /^{"hash":"([0-9a-f]{64})"/.exec(lines.at(-1) ?? '')?.[1]

@@ -1,11 +1,18 @@
 import type { TaskRequest } from '@reprise/core'
+import {
+  acceptedTasks,
+  dataOf,
+  echoTasks,
+  finishRun,
+  type LogFacts,
+  logFacts,
+  ProcessFleet,
+  startEchoWorker,
+  TestFolders,
+} from '@reprise/test-fleet'
 import { afterEach, beforeAll, expect, it, vi } from 'vitest'
 import { sweep } from './fault-sweep.js'
-import { echoTasks, finishRun, startEchoWorker } from './finish-run.js'
-import { acceptedTasks, dataOf, type LogFacts, logFacts } from './log-facts.js'
-import { ProcessFleet } from './process-fleet.js'
 import { oneThread, requireStrace, strace } from './strace.js'
-import { TestFolders } from './test-folder.js'
 import { type TinyDisk, tinyDisk } from './tiny-disk.js'
 
 const fleet = new ProcessFleet()
@@ -30,9 +37,9 @@ function acceptedFirst({ commits, epochs }: LogFacts): string[] {
 
 /** One trip to the disk fails. The same process opens the run again, or it ends and another one does. */
 async function refusedAt(step: number): Promise<'hit' | 'past the end'> {
-  const work = { dir: await folders.make(), run, tasks: echoTasks(3) }
+  const work = { place: { files: await folders.make() }, run, tasks: echoTasks(3) }
   const reopenings = step % 2
-  const worker = await startEchoWorker(work.dir)
+  const worker = await startEchoWorker(work.place)
   const eio = strace({ call: 'fdatasync', does: 'error=EIO', when: step })
   const coordinator = fleet.start('coordinator', { ...work, reopenings }, { through: eio, env: oneThread })
   const end = await coordinator.end()
@@ -44,7 +51,7 @@ async function refusedAt(step: number): Promise<'hit' | 'past the end'> {
   await finishRun(work)
   await worker.close()
 
-  const facts = await logFacts(work.dir, runId)
+  const facts = await logFacts(work.place, runId)
   expect(acceptedTasks(facts), `trip ${step}`).toEqual(idsOf(work.tasks))
   if (!wasHit) return 'past the end'
   // Nothing was acknowledged by the trip that failed, and everything by those before it.
@@ -62,13 +69,13 @@ it('acknowledges nothing that the disk refused to make durable, and goes on afte
 }, 60_000)
 
 it.each([1, 2, 3])('accepts once what a worker did whose trip %i to the disk with a receipt failed', async (when) => {
-  const work = { dir: await folders.make(), run, tasks: echoTasks(3) }
+  const work = { place: { files: await folders.make() }, run, tasks: echoTasks(3) }
   const finished = finishRun(work)
   const eio = strace({ call: 'fdatasync', does: 'error=EIO', when })
-  const worker = fleet.start('worker', { dir: work.dir }, { through: eio, env: oneThread })
+  const worker = fleet.start('worker', { place: work.place }, { through: eio, env: oneThread })
   await finished
   expect((await worker.line('failed')).failed).toBe('SYNC_FAILED')
-  const facts = await logFacts(work.dir, runId)
+  const facts = await logFacts(work.place, runId)
   expect(acceptedTasks(facts)).toEqual(idsOf(work.tasks))
   expect(dataOf(facts, 'dispatched').map(({ attempt }) => attempt)).toEqual([1, 1, 1])
 })
@@ -84,7 +91,7 @@ async function makeDisk(): Promise<TinyDisk> {
 }
 
 const startOn = (disk: TinyDisk) => {
-  const work = { dir: disk.dir, run, tasks: echoTasks(largeTasks.length), inputCharacters }
+  const work = { place: { files: disk.dir }, run, tasks: echoTasks(largeTasks.length), inputCharacters }
   return fleet.start('coordinator', work, { through: disk.through })
 }
 
@@ -95,14 +102,14 @@ it('stops with a typed error when the disk is full, and has taken in nothing by 
   expect(coordinator.said('failed')).toEqual(['ADAPTER_UNAVAILABLE'])
   expect(coordinator.said('details')).toMatchObject([{ systemCode: expect.stringMatching(/^(ENOSPC|EFBIG)$/) }])
   expect(coordinator.said('dispatched')).toEqual([])
-  const { events } = await logFacts(disk.dir, runId)
+  const { events } = await logFacts({ files: disk.dir }, runId)
   expect(events.filter(({ type }) => type === 'planned' || type === 'dispatched')).toEqual([])
 
   await disk.free()
-  const worker = await startEchoWorker(disk.dir)
-  await finishRun({ dir: disk.dir, run, tasks: largeTasks })
+  const worker = await startEchoWorker({ files: disk.dir })
+  await finishRun({ place: { files: disk.dir }, run, tasks: largeTasks })
   await worker.close()
-  const facts = await logFacts(disk.dir, runId)
+  const facts = await logFacts({ files: disk.dir }, runId)
   expect(acceptedTasks(facts)).toEqual(idsOf(largeTasks))
   expect(facts.epochs).toHaveLength(2)
 }, 30_000)
@@ -114,11 +121,11 @@ it('goes on by itself when there is space again before it has given up', async (
   context.skip(disk.left === null, 'without a disk of our own there is only a limit that a process cannot get rid of')
   await vi.waitUntil(async () => (await disk.left?.()) === 0, { timeout: 10_000, interval: 5 })
   await disk.free()
-  const worker = await startEchoWorker(disk.dir)
+  const worker = await startEchoWorker({ files: disk.dir })
   expect(await coordinator.end()).toBe(0)
   await worker.close()
 
-  const facts = await logFacts(disk.dir, runId)
+  const facts = await logFacts({ files: disk.dir }, runId)
   expect(acceptedTasks(facts)).toEqual(idsOf(largeTasks))
   expect(facts.epochs).toHaveLength(1)
   expect(dataOf(facts, 'dispatched')).toHaveLength(largeTasks.length)

@@ -3,14 +3,23 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Dispatch, loadRun, openRun, planDeliveries, type RunId, type TaskRequest } from '@reprise/core'
+import {
+  acceptedTasks,
+  dataOf,
+  echoTasks,
+  type FleetProcess,
+  finishRun,
+  logFacts,
+  ProcessFleet,
+  startEchoWorker,
+  TestFolders,
+  type Work,
+} from '@reprise/test-fleet'
 import { afterEach, beforeAll, expect, it } from 'vitest'
 import { openFiles } from '../src/index.js'
 import { sweep } from './fault-sweep.js'
-import { echoTasks, finishRun, startEchoWorker, type Work } from './finish-run.js'
-import { acceptedTasks, dataOf, logFacts, logPath } from './log-facts.js'
-import { type FleetProcess, ProcessFleet } from './process-fleet.js'
+import { logPath } from './log-file.js'
 import { type Injection, oneThread, requireStrace, strace } from './strace.js'
-import { TestFolders } from './test-folder.js'
 
 const fleet = new ProcessFleet()
 const folders = new TestFolders()
@@ -35,16 +44,16 @@ async function killedAt(
   step: number,
   file: (dir: string) => string | undefined,
 ): Promise<'hit' | 'past the end'> {
-  const work = { dir: await folders.make(), run, tasks }
-  const worker = await startEchoWorker(work.dir)
-  const path = file(work.dir)
+  const work = { place: { files: await folders.make() }, run, tasks }
+  const worker = await startEchoWorker(work.place)
+  const path = file(work.place.files)
   const injection = { call, does: 'signal=SIGKILL', when: step, ...(path !== undefined && { path }) }
   const killed = startCoordinator(work, injection)
   const end = await killed.end()
   await finishRun(work)
   await worker.close()
 
-  const facts = await logFacts(work.dir, runId)
+  const facts = await logFacts(work.place, runId)
   expect(acceptedTasks(facts), `${call} ${step}`).toEqual(taskIds)
   // What the dead one had said was durable: nobody had to do it again.
   const itsOwn = facts.commits.filter(({ epoch }) => epoch === facts.epochs[0]).flatMap(({ events }) => events)
@@ -71,13 +80,13 @@ it('offers what a coordinator had dispatched that was killed before it could off
 }, 60_000)
 
 it('waits for nobody when a coordinator was killed in the middle of taking its lease', async () => {
-  const work = { dir: await folders.make(), run, tasks }
-  const path = join(work.dir, 'leases', 'run%002ffault-run.turn')
+  const work = { place: { files: await folders.make() }, run, tasks }
+  const path = join(work.place.files, 'leases', 'run%002ffault-run.turn')
   const killed = startCoordinator(work, { call: 'write', does: 'signal=SIGKILL', when: 1, path })
   expect(await killed.end()).toBe('SIGKILL')
   expect(await readFile(path, 'utf8')).toBe('')
 
-  const adapter = await openFiles({ dir: work.dir })
+  const adapter = await openFiles({ dir: work.place.files })
   const startedAt = performance.now()
   const opened = await openRun({ adapter, ...run })
   expect(performance.now() - startedAt).toBeLessThan(3_000)
@@ -88,11 +97,11 @@ it('waits for nobody when a coordinator was killed in the middle of taking its l
 it.each([[[1, 1, 1]], [[1, 2, 3]], [[3, 2, 1]]])(
   'takes a run up whose three replacements were killed as well, at their trips %j to the disk',
   async (steps) => {
-    const work = { dir: await folders.make(), run, tasks }
+    const work = { place: { files: await folders.make() }, run, tasks }
     // The third trip is that of the dispatch.
     const first = startCoordinator(work, { call: 'fdatasync', does: 'signal=SIGKILL', when: 3 })
     expect(await first.end()).toBe('SIGKILL')
-    const worker = await startEchoWorker(work.dir)
+    const worker = await startEchoWorker(work.place)
     for (const when of steps) {
       const replacement = startCoordinator(work, { call: 'fdatasync', does: 'signal=SIGKILL', when })
       expect(await replacement.end()).toBe('SIGKILL')
@@ -100,7 +109,7 @@ it.each([[[1, 1, 1]], [[1, 2, 3]], [[3, 2, 1]]])(
     await finishRun(work)
     await worker.close()
 
-    const facts = await logFacts(work.dir, runId)
+    const facts = await logFacts(work.place, runId)
     expect(acceptedTasks(facts)).toEqual(taskIds)
     expect(facts.epochs).toHaveLength(5)
     expect(dataOf(facts, 'lock-acquired').map(({ reason }) => reason)).toEqual([
@@ -117,7 +126,7 @@ it('has everything of a dispatch in the log before anything of it is anywhere el
     ...{ taskId: 'child', kind: 'echo', input: { deep: [1, { two: 'three' }] }, parent: 'parent' },
     ...{ traceId: 'trace-7', timeoutMs: 120_000, priority: 9 },
   }
-  const work = { dir, run, tasks: [{ taskId: 'parent', kind: 'echo', input: null }, child] }
+  const work = { place: { files: dir }, run, tasks: [{ taskId: 'parent', kind: 'echo', input: null }, child] }
   // Right after the trip to the disk that made the dispatch durable, lanes are created.
   const path = join(dir, 'lanes', 'default', 'offers')
   const killed = startCoordinator(work, { call: 'mkdir', does: 'signal=SIGKILL', when: 1, path })
@@ -125,7 +134,7 @@ it('has everything of a dispatch in the log before anything of it is anywhere el
   expect(existsSync(join(dir, 'lanes'))).toBe(false)
   expect(killed.said('dispatched')).toEqual([])
 
-  const facts = await logFacts(dir, runId)
+  const facts = await logFacts({ files: dir }, runId)
   const [opened] = dataOf(facts, 'run-opened')
   expect(opened).toMatchObject({ runId, goal: run.goal, successCriteria: run.successCriteria })
   expect(opened?.policy).toMatchObject({ inFlightMax: 2, tokensMax: null, costUsdMax: null, attemptsMax: 3 })

@@ -1,12 +1,18 @@
 import { join } from 'node:path'
 import type { TaskRequest } from '@reprise/core'
+import {
+  acceptedTasks,
+  dataOf,
+  echoTasks,
+  finishRun,
+  logFacts,
+  ProcessFleet,
+  startEchoWorker,
+  TestFolders,
+} from '@reprise/test-fleet'
 import { afterEach, beforeAll, expect, it } from 'vitest'
 import { sweep } from './fault-sweep.js'
-import { echoTasks, finishRun, startEchoWorker } from './finish-run.js'
-import { acceptedTasks, dataOf, logFacts } from './log-facts.js'
-import { ProcessFleet } from './process-fleet.js'
 import { type Injection, oneThread, requireStrace, strace } from './strace.js'
-import { TestFolders } from './test-folder.js'
 
 const fleet = new ProcessFleet()
 const folders = new TestFolders()
@@ -28,20 +34,20 @@ async function killedAt(
   step: number,
   file: (dir: string) => string | undefined,
 ): Promise<'hit' | 'past the end'> {
-  const work = { dir: await folders.make(), run, tasks: echoTasks(4) }
-  const path = file(work.dir)
+  const work = { place: { files: await folders.make() }, run, tasks: echoTasks(4) }
+  const path = file(work.place.files)
   const injection = { call, does: 'signal=SIGKILL', when: step, ...(path !== undefined && { path }) }
   const finished = finishRun(work)
   // One after the other, so that each has a claim of its own, however quickly they were dispatched.
-  const onlyOne = { dir: work.dir, concurrency: 1 }
+  const onlyOne = { place: work.place, concurrency: 1 }
   const killed = fleet.start('worker', onlyOne, { through: strace(injection), env: oneThread })
   const end = await Promise.race([killed.end(), finished])
-  const worker = await startEchoWorker(work.dir)
+  const worker = await startEchoWorker(work.place)
   await finished
   await worker.close()
   await killed.kill()
 
-  const facts = await logFacts(work.dir, runId)
+  const facts = await logFacts(work.place, runId)
   expect(acceptedTasks(facts), `${call} ${step}`).toEqual(idsOf(work.tasks))
   // The same attempt was taken again: the log has no second one.
   expect(dataOf(facts, 'dispatched').map(({ attempt }) => attempt)).toEqual([1, 1, 1, 1])
@@ -63,19 +69,19 @@ it('loses nothing when a worker is killed while it sends a receipt', async () =>
 }, 60_000)
 
 it('hands what a killed worker held to another at once, as the same attempt', async () => {
-  const work = { dir: await folders.make(), run, tasks: tasksOf('hold', 4) }
+  const work = { place: { files: await folders.make() }, run, tasks: tasksOf('hold', 4) }
   const claimTtlMs = 60_000
-  const killed = fleet.start('worker', { dir: work.dir, concurrency: 4, claimTtlMs })
+  const killed = fleet.start('worker', { place: work.place, concurrency: 4, claimTtlMs })
   const finished = finishRun(work)
   for (let held = 0; held < 4; held = killed.said('holding').length) await killed.lineAfter(killed.lines.length)
   await killed.kill()
   const diedAt = performance.now()
-  const worker = await startEchoWorker(work.dir, ['hold'])
+  const worker = await startEchoWorker(work.place, ['hold'])
   await finished
   expect(performance.now() - diedAt).toBeLessThan(claimTtlMs / 6)
   await worker.close()
 
-  const facts = await logFacts(work.dir, runId)
+  const facts = await logFacts(work.place, runId)
   expect(acceptedTasks(facts)).toEqual(idsOf(work.tasks))
   expect(dataOf(facts, 'dispatched').map(({ attempt }) => attempt)).toEqual([1, 1, 1, 1])
   expect(dataOf(facts, 'receipt-received')).toHaveLength(4)
@@ -86,20 +92,20 @@ it('gives up a task that kills every worker after as many deliveries as allowed,
   const deliveriesMax = 2
   const [killer, ...others] = echoTasks(4)
   const tasks = [{ ...killer, kind: 'die' } as TaskRequest, ...others]
-  const work = { dir: await folders.make(), run: { ...run, policy: { deliveriesMax } }, tasks }
+  const work = { place: { files: await folders.make() }, run: { ...run, policy: { deliveriesMax } }, tasks }
   let isFinished = false
   const finished = finishRun(work).then(() => {
     isFinished = true
   })
   let killed = 0
   while (!isFinished) {
-    const worker = fleet.start('worker', { dir: work.dir })
+    const worker = fleet.start('worker', { place: work.place })
     const end = await Promise.race([worker.end(), finished])
     if (end === 'SIGKILL') killed++
   }
   expect(killed).toBe(deliveriesMax)
 
-  const facts = await logFacts(work.dir, runId)
+  const facts = await logFacts(work.place, runId)
   expect(acceptedTasks(facts)).toEqual(idsOf(others))
   expect(dataOf(facts, 'task-abandoned').map(({ taskId }) => taskId)).toEqual([killer?.taskId])
   const failed = dataOf(facts, 'receipt-received').find(({ receipt }) => receipt.taskId === killer?.taskId)

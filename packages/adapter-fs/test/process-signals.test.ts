@@ -1,10 +1,16 @@
 import type { TaskRequest } from '@reprise/core'
+import {
+  acceptedTasks,
+  dataOf,
+  echoTasks,
+  finishRun,
+  logFacts,
+  ProcessFleet,
+  startEchoWorker,
+  TestFolders,
+} from '@reprise/test-fleet'
 import { afterEach, expect, it } from 'vitest'
 import { openFiles } from '../src/index.js'
-import { echoTasks, finishRun, startEchoWorker } from './finish-run.js'
-import { acceptedTasks, dataOf, logFacts } from './log-facts.js'
-import { ProcessFleet } from './process-fleet.js'
-import { TestFolders } from './test-folder.js'
 
 const fleet = new ProcessFleet()
 const folders = new TestFolders()
@@ -27,26 +33,26 @@ async function leaseNames(dir: string): Promise<string[]> {
 }
 
 it('releases the run when a coordinator gets SIGTERM, and the next one opens it without waiting', async () => {
-  const work = { dir: await folders.make(), run, tasks: echoTasks(3) }
+  const work = { place: { files: await folders.make() }, run, tasks: echoTasks(3) }
   const coordinator = fleet.start('coordinator', work)
   await coordinator.line('dispatched')
   coordinator.signal('SIGTERM')
   expect(await coordinator.end()).toBe(0)
-  expect((await logFacts(work.dir, runId)).events.at(-1)).toMatchObject({ type: 'lock-released' })
-  expect(await leaseNames(work.dir)).toEqual([])
+  expect((await logFacts(work.place, runId)).events.at(-1)).toMatchObject({ type: 'lock-released' })
+  expect(await leaseNames(work.place.files)).toEqual([])
 
-  const worker = await startEchoWorker(work.dir)
+  const worker = await startEchoWorker(work.place)
   await finishRun(work)
   await worker.close()
-  const facts = await logFacts(work.dir, runId)
+  const facts = await logFacts(work.place, runId)
   expect(dataOf(facts, 'lock-acquired').map(({ reason }) => reason)).toEqual(['opened', 'free'])
   expect(acceptedTasks(facts)).toEqual(idsOf(work.tasks))
 })
 
 it('lets a worker that gets SIGTERM end what it has begun', async () => {
-  const work = { dir: await folders.make(), run, tasks: holdTasks(1) }
+  const work = { place: { files: await folders.make() }, run, tasks: holdTasks(1) }
   const finished = finishRun(work)
-  const worker = fleet.start('worker', { dir: work.dir })
+  const worker = fleet.start('worker', { place: work.place })
   await worker.line('holding')
   worker.signal('SIGTERM')
   worker.tell({ go: true })
@@ -54,28 +60,28 @@ it('lets a worker that gets SIGTERM end what it has begun', async () => {
   await finished
 
   expect(worker.said('aborted')).toEqual([])
-  const facts = await logFacts(work.dir, runId)
+  const facts = await logFacts(work.place, runId)
   expect(acceptedTasks(facts)).toEqual(idsOf(work.tasks))
-  expect(await leaseNames(work.dir)).toEqual([])
+  expect(await leaseNames(work.place.files)).toEqual([])
 })
 
 it('gives back at once what a worker without time to drain holds when it gets SIGTERM', async () => {
   const claimTtlMs = 60_000
-  const work = { dir: await folders.make(), run, tasks: holdTasks(2) }
+  const work = { place: { files: await folders.make() }, run, tasks: holdTasks(2) }
   const finished = finishRun(work)
-  const worker = fleet.start('worker', { dir: work.dir, concurrency: 2, claimTtlMs, drainMs: 0 })
+  const worker = fleet.start('worker', { place: work.place, concurrency: 2, claimTtlMs, drainMs: 0 })
   for (let held = 0; held < 2; held = worker.said('holding').length) await worker.lineAfter(worker.lines.length)
   worker.signal('SIGTERM')
   expect(await worker.end()).toBe(0)
   expect(worker.said('aborted')).toEqual(['CLOSED', 'CLOSED'])
-  expect(await leaseNames(work.dir)).toEqual([`run/${runId}`])
+  expect(await leaseNames(work.place.files)).toEqual([`run/${runId}`])
 
   const closedAt = performance.now()
-  const other = await startEchoWorker(work.dir, ['hold'])
+  const other = await startEchoWorker(work.place, ['hold'])
   await finished
   expect(performance.now() - closedAt).toBeLessThan(claimTtlMs / 6)
   await other.close()
-  const facts = await logFacts(work.dir, runId)
+  const facts = await logFacts(work.place, runId)
   expect(acceptedTasks(facts)).toEqual(idsOf(work.tasks))
   expect(dataOf(facts, 'dispatched').map(({ attempt }) => attempt)).toEqual([1, 1])
 })

@@ -1,11 +1,18 @@
 import { openRun, type TaskRequest } from '@reprise/core'
+import {
+  acceptedTasks,
+  dataOf,
+  echoTasks,
+  finishRun,
+  logFacts,
+  ProcessFleet,
+  startEchoWorker,
+  TestFolders,
+} from '@reprise/test-fleet'
 import { afterEach, beforeAll, expect, it } from 'vitest'
 import { openFiles } from '../src/index.js'
-import { echoTasks, finishRun, startEchoWorker } from './finish-run.js'
-import { acceptedTasks, dataOf, logBytes, logFacts, logPath } from './log-facts.js'
-import { ProcessFleet } from './process-fleet.js'
+import { logBytes, logPath } from './log-file.js'
 import { requireStrace, strace } from './strace.js'
-import { TestFolders } from './test-folder.js'
 
 const fleet = new ProcessFleet()
 const folders = new TestFolders()
@@ -25,7 +32,7 @@ it.each([
   'takes over from a stopped coordinator %s, and the stopped one can never append again',
   async (_, leaseTtlMs, takeover, reason) => {
     const run = runOf(leaseTtlMs)
-    const work = { dir: await folders.make(), tasks: echoTasks(4) }
+    const work = { place: { files: await folders.make() }, tasks: echoTasks(4) }
     const zombie = fleet.start('coordinator', { ...work, run, finish: false })
     await zombie.line('dispatched')
     zombie.signal('SIGSTOP')
@@ -37,11 +44,11 @@ it.each([
     expect(await zombie.end()).toBe(3)
     expect(zombie.said('stopped')).toEqual(['LOCK_LOST'])
     expect(zombie.said('failed')).toEqual(['LOCK_LOST'])
-    const worker = await startEchoWorker(work.dir)
+    const worker = await startEchoWorker(work.place)
     expect(await successor.end()).toBe(0)
     await worker.close()
 
-    const facts = await logFacts(work.dir, runId)
+    const facts = await logFacts(work.place, runId)
     expect(acceptedTasks(facts)).toEqual(work.tasks.map(({ taskId }) => taskId))
     expect(dataOf(facts, 'lock-acquired').map((lock) => lock.reason)).toEqual(['opened', reason])
     expect(dataOf(facts, 'note-added')).toEqual([])
@@ -51,24 +58,24 @@ it.each([
 
 it('makes a dead line of what a coordinator writes that was stopped in the middle of its append', async () => {
   const run = runOf(600)
-  const work = { dir: await folders.make(), tasks: echoTasks(4) }
-  const path = logPath(work.dir, runId)
+  const work = { place: { files: await folders.make() }, tasks: echoTasks(4) }
+  const path = logPath(work.place.files, runId)
   // Opening, resuming and dispatching take three; the note is the fourth.
   const late = strace({ call: 'write', does: 'delay_enter=5000000', when: 4, path })
   const zombie = fleet.start('coordinator', { ...work, run, finish: false }, { through: late })
   await zombie.line('dispatched')
   zombie.tell({ note: 'from the past' })
-  const worker = await startEchoWorker(work.dir)
+  const worker = await startEchoWorker(work.place)
   await finishRun({ ...work, run: { ...run, waitForMs: 4_000 } })
   await worker.close()
-  const before = await logFacts(work.dir, runId)
+  const before = await logFacts(work.place, runId)
 
   expect(await zombie.end()).toBe(3)
   expect(zombie.said('noted')).toEqual([])
   expect(zombie.said('failed')).toEqual(['LOCK_LOST'])
-  const facts = await logFacts(work.dir, runId)
+  const facts = await logFacts(work.place, runId)
   expect(facts.commits).toEqual(before.commits)
-  const lines = (await logBytes(work.dir, runId)).toString().trimEnd().split('\n')
+  const lines = (await logBytes(work.place.files, runId)).toString().trimEnd().split('\n')
   expect(lines).toHaveLength(facts.commits.length + 1)
   expect(lines.filter((line) => line.includes('from the past'))).toHaveLength(1)
   expect(facts.epochs).toHaveLength(2)
@@ -82,11 +89,11 @@ async function outliveStopped(kind: 'hold' | 'freeze') {
   const adapter = await openFiles({ dir })
   const held = await openRun({ adapter, runId, goal: 'one acceptance' })
   await held.dispatch(task)
-  const zombie = fleet.start('worker', { dir, claimTtlMs: 600 })
+  const zombie = fleet.start('worker', { place: { files: dir }, claimTtlMs: 600 })
   await zombie.line('holding')
   // A frozen one stops itself.
   if (kind === 'hold') zombie.signal('SIGSTOP')
-  const worker = await startEchoWorker(dir, [kind])
+  const worker = await startEchoWorker({ files: dir }, [kind])
   for await (const result of held.results()) await result.accept()
   await worker.close()
   return { dir, held, zombie, adapter }
@@ -99,7 +106,7 @@ it('tells the handler of a worker that was stopped past its claim that the claim
   await held.complete('done')
   await adapter.close()
 
-  const facts = await logFacts(dir, runId)
+  const facts = await logFacts({ files: dir }, runId)
   expect(zombie.said('receipt')).toEqual([])
   expect(acceptedTasks(facts)).toEqual(['slow'])
   expect(dataOf(facts, 'dispatched').map(({ attempt }) => attempt)).toEqual([1])
@@ -114,7 +121,7 @@ it('refuses the receipt that a worker sends after it was stopped past its claim'
   await held.complete('done')
   await adapter.close()
 
-  const facts = await logFacts(dir, runId)
+  const facts = await logFacts({ files: dir }, runId)
   expect(acceptedTasks(facts)).toEqual(['slow'])
   expect(dataOf(facts, 'receipt-received')).toHaveLength(1)
   expect(dataOf(facts, 'receipt-rejected')).toMatchObject([{ gate: 'current-attempt', taskId: 'slow', attempt: 1 }])

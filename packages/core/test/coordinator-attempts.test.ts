@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { RepriseError } from '../src/protocol/errors.js'
+import type { Offer } from '../src/protocol/task.js'
 import { isoTime } from '../src/protocol/time.js'
 import { follow, RunStage, request, requests } from './run-stage.js'
 
@@ -14,6 +16,41 @@ describe('delivery', () => {
     expect(failures).toHaveLength(12)
     expect(failures[0]).toMatchObject({ code: 'ADAPTER_UNAVAILABLE' })
     expect(run.signal.aborted).toBe(false)
+  })
+
+  it('goes on past an attempt that the queue will never take, which is reported and left to its deadline', async () => {
+    const stage = new RunStage()
+    const { run, adapter } = await stage.open()
+    const failures: unknown[] = []
+    run.on('transport-failed', (error) => failures.push(error))
+    const { offer } = adapter.queue
+    const refuse = async (offers: readonly Offer[]) => {
+      if (!offers.some(({ taskId, attempt }) => taskId === 't2' && attempt === 1)) return offer(offers)
+      throw new RepriseError('DISPATCH_MISMATCH', 'another attempt of that name is there')
+    }
+    Object.assign(adapter.queue, { offer: refuse })
+    await stage.clock.run(run.dispatch(requests(3)))
+    await stage.clock.advance(1000)
+    expect(stage.queued).toEqual(['t1/1', 't3/1'])
+    expect(failures).toMatchObject([{ code: 'DISPATCH_MISMATCH' }])
+    await stage.clock.runUntil(() => stage.queued.includes('t2/2'), 24 * 3_600_000)
+  })
+
+  it('goes on past a withdrawal that the queue will never do, which is reported once', async () => {
+    const stage = new RunStage()
+    const { run, adapter } = await stage.open()
+    const failures: unknown[] = []
+    run.on('transport-failed', (error) => failures.push(error))
+    const withdraw = async () => {
+      throw new RepriseError('INVALID_INPUT', 'this user may not withdraw')
+    }
+    Object.assign(adapter.queue, { withdraw })
+    await stage.clock.run(run.dispatch(requests(1)))
+    await stage.clock.run(run.cancel('t1', 'not needed'))
+    await stage.clock.run(run.dispatch(request('t2')))
+    await stage.clock.advance(1000)
+    expect(stage.queued).toContain('t2/1')
+    expect(failures).toMatchObject([{ code: 'INVALID_INPUT' }])
   })
 
   it('of an attempt whose offer was lost is repeated without doubling it', async () => {

@@ -11,7 +11,10 @@ const answerMs = 30_000
  */
 export async function answered<T>(call: Promise<T>, what: string, runtime: Runtime, workMs = 0): Promise<T> {
   const done = new AbortController()
+  let isAnswered = false
   const silence = runtime.sleep(answerMs + workMs, done.signal).then((): never => {
+    // Most calls are answered: an error that nobody sees would cost more than all of this.
+    if (isAnswered) return undefined as never
     throw new RepriseError(
       'ADAPTER_UNAVAILABLE',
       `${what} had no answer for ${answerMs + workMs} ms. Whether it took effect is not known; it is safe to call it again.`,
@@ -20,6 +23,10 @@ export async function answered<T>(call: Promise<T>, what: string, runtime: Runti
   try {
     return await Promise.race([call, silence])
   } finally {
-    done.abort()
+    isAnswered = true
+    done.abort(answeredReason)
   }
 }
+
+/** Without a reason of its own, `abort` makes an error with a stack each time. */
+const answeredReason = 'answered'

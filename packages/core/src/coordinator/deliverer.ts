@@ -1,6 +1,7 @@
 import type { Withdrawal } from '../flow/decision.js'
 import type { Runtime } from '../ports/runtime.js'
 import type { TaskQueue } from '../ports/task-queue.js'
+import { isRepriseError } from '../protocol/errors.js'
 import type { RunId } from '../protocol/ids.js'
 import type { Offer } from '../protocol/task.js'
 import { answered } from './answered.js'
@@ -50,9 +51,10 @@ export class Deliverer {
       this.offers = []
       this.withdrawals = []
       try {
-        if (offers.length > 0) await answered(queue.offer(offers), `Offering attempts of run ${runId}`, runtime)
+        if (offers.length > 0) await this.offer(offers)
         for (const { taskId, attempt } of withdrawals) {
-          await answered(queue.withdraw(runId, taskId, attempt), `Withdrawing an attempt of run ${runId}`, runtime)
+          const withdrawn = queue.withdraw(runId, taskId, attempt)
+          await this.unlessHopeless(answered(withdrawn, `Withdrawing an attempt of run ${runId}`, runtime))
         }
         failures = 0
       } catch (error) {
@@ -66,4 +68,28 @@ export class Deliverer {
     }
     this.running = null
   }
+
+  /** What the queue will never take is reported and left to its deadline: the others must not wait for it. */
+  private async offer(offers: readonly Offer[]): Promise<void> {
+    const handOver = (some: readonly Offer[]) =>
+      answered(this.queue.offer(some), `Offering attempts of run ${this.runId}`, this.runtime)
+    if (offers.length === 1) return this.unlessHopeless(handOver(offers))
+    try {
+      await handOver(offers)
+    } catch (error) {
+      if (!isHopeless(error)) throw error
+      for (const offer of offers) await this.unlessHopeless(handOver([offer]))
+    }
+  }
+
+  private async unlessHopeless(call: Promise<void>): Promise<void> {
+    try {
+      await call
+    } catch (error) {
+      if (!isHopeless(error)) throw error
+      this.onFailed(error)
+    }
+  }
 }
+
+const isHopeless = (error: unknown): boolean => isRepriseError(error) && error.retry === 'never'

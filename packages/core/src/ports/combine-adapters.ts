@@ -47,7 +47,7 @@ async function diagnoseAll(members: readonly Adapter[], log: Adapter, inbox: Ada
     diagnosis.findings.map((finding) => ({ ...finding, message: `${diagnosis.adapter}: ${finding.message}` })),
   )
   return {
-    adapter: found.map(({ adapter }) => adapter).join('+'),
+    adapter: [...new Set(found.map(({ adapter }) => adapter))].join('+'),
     durable: durableOf(log),
     findings: [...findings, ...weakerInbox(log, durableOf(log), inbox, durableOf(inbox))],
   }

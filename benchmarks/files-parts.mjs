@@ -1,0 +1,64 @@
+// Everything that is measured on files, and the targets.
+import { measureAppend, measureGroups } from './append.mjs'
+import { measureEndToEnd } from './end-to-end.mjs'
+import { median } from './measure.mjs'
+import { measureRecovery } from './recovery.mjs'
+import { measureReplay } from './replay.mjs'
+import { millis, part, Report, whole } from './report.mjs'
+import { ratioOf } from './rounds.mjs'
+import { measureSpace } from './space.mjs'
+
+const where = /** @type {const} */ ({ adapter: 'files' })
+
+/** @param {import('./report.mjs').Plan} plan */
+export async function measureFiles(plan) {
+  const { quick } = plan
+  const report = new Report('files')
+  await part(plan, 'a', 'files: append one at a time', async () => {
+    const r = await measureAppend({ appends: quick ? 300 : 2000, rounds: quick ? 3 : 7 })
+    report.figures.append = r
+    const figure = `${r.ratio.toFixed(2)} × bare loop (${whole(r.appendPerS)}/s of ${whole(r.barePerS)}/s; as run.note ${whole(r.pipelinePerS)}/s)`
+    report.row('(a) append, one at a time', figure, '≥ 0.70 ×', r.ratio >= 0.7)
+  })
+  await part(plan, 'b', 'files: 64 in flight', async () => {
+    const r = await measureGroups({ events: quick ? 20_000 : 200_000, inFlight: 64, rounds: quick ? 3 : 5 })
+    report.figures.groups = r
+    report.row('(b) append, 64 in flight', `${whole(r.eventsPerS)} events/s`, '≥ 100,000/s', r.eventsPerS >= 100_000)
+  })
+  await part(plan, 'c', 'files: replay', async () => {
+    const r = await measureReplay(where, { events: quick ? 100_000 : 1_000_000, rounds: quick ? 3 : 5 })
+    report.figures.replay = r
+    const ratio = ratioOf(r.ms.fold, r.ms.parse)
+    const figure = `${ratio.toFixed(2)} × JSON.parse (${whole(median(r.ms.fold))} ms for ${whole(r.version)} events in ${whole(r.commits)} commits)`
+    report.row('(c) replay, verified', figure, '≤ 2.00 ×', ratio <= 2)
+    const memory = `${whole(r.peakMiB)} MiB with ${whole(r.settled)} settled tasks`
+    report.row('(c) peak memory', memory, '≤ 250 MiB', r.peakMiB <= 250)
+  })
+  await part(plan, 'd', 'files: end to end', async () => {
+    const size = { workers: 2, concurrency: 16, tasks: 5000 }
+    const r = await measureEndToEnd({ ...size, rounds: quick ? 3 : 7, loops: quick ? 300 : 2000 })
+    report.figures.endToEnd = r
+    const figure = `${whole(r.tasksPerS)} tasks/s (cold ${whole(r.firstRound ?? 0)}, best ${whole(r.best)})`
+    report.row('(d) 5,000 tasks, 2 × 16', figure, '≥ 12,000/s', r.tasksPerS >= 12_000)
+    const loop = `p50 ${millis(r.p50Ms)}, p99 ${millis(r.p99Ms)}`
+    report.row('(d) closed loop of one', loop, 'p50 ≤ 1.50 ms', r.p50Ms <= 1.5)
+  })
+  await part(plan, 'e', 'files: recovery', async () => {
+    const rounds = quick ? 3 : 7
+    const few = await measureRecovery(where, { outstanding: 2000, logEvents: 0, rounds })
+    const long = await measureRecovery(where, { outstanding: 2000, logEvents: 100_000, rounds })
+    report.figures.recovery = { few, long }
+    const figure = (/** @type {typeof few} */ r) => `${whole(r.medianMs)} ms (worst ${whole(r.worstMs)})`
+    report.row('(e) SIGKILL → accepted, 2,000 out', figure(few), '≤ 300 ms', few.medianMs <= 300)
+    report.row('(e) the same, 100,000 events', figure(long), '≤ 1,000 ms', long.medianMs <= 1000)
+  })
+  await part(plan, 'f', 'files: space', async () => {
+    const r = await measureSpace(where, { tasks: quick ? 2000 : 20_000 })
+    report.figures.space = r
+    report.note(
+      '(f) a settled task',
+      `${whole(r.logPerTask)} bytes of log, ${whole(r.keptPerTask)} bytes in the folder`,
+    )
+  })
+  return report
+}

@@ -1,0 +1,194 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import type { Delivery } from '@reprise/core/adapter'
+import { startNats, type TestServer } from '@reprise/test-servers'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { removeStreams } from './nats-facts.js'
+import { anOffer, gate, id, offersNamed, openParts, type QueueParts, run, taskOf, until } from './queue-parts.js'
+
+let server: TestServer
+let prefix = ''
+let tests = 0
+const opened: QueueParts[] = []
+const children: ChildProcess[] = []
+
+beforeAll(async () => {
+  server = await startNats()
+})
+afterAll(async () => {
+  await server.stop()
+})
+beforeEach(() => {
+  tests++
+  prefix = `processes-${process.pid}-${tests}`
+  return async () => {
+    for (const child of children.splice(0)) child.kill('SIGKILL')
+    await Promise.all(opened.splice(0).map((parts) => parts.close()))
+    await removeStreams(server.url, prefix)
+  }
+})
+
+const open = async (): Promise<QueueParts> => {
+  const parts = await openParts(server.url, prefix)
+  opened.push(parts)
+  return parts
+}
+
+interface WorkerProcess {
+  readonly process: ChildProcess
+  readonly lines: string[]
+  saw(line: string): Promise<void>
+  /** Tells it to close. Resolves with its exit code. */
+  end(): Promise<number | null>
+}
+
+async function startWorkerProcess(options: {
+  workerId: string
+  concurrency: number
+  claimTtlMs: number
+  blockMs?: number
+  hold?: boolean
+  drainMs?: number
+}): Promise<WorkerProcess> {
+  const script = fileURLToPath(new URL('./queue-worker.mjs', import.meta.url))
+  const child = spawn(process.execPath, [script, JSON.stringify({ url: server.url, prefix, ...options })], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  children.push(child)
+  const lines: string[] = []
+  createInterface({ input: child.stdout }).on('line', (line) => lines.push(line))
+  const ended = once(child, 'exit') as Promise<[number | null]>
+  const saw = (line: string): Promise<void> => until(`${options.workerId} says "${line}"`, () => lines.includes(line))
+  await saw('listening')
+  const end = async (): Promise<number | null> => {
+    child.stdin.write('end\n')
+    const [code] = await ended
+    return code
+  }
+  return { process: child, lines, saw, end }
+}
+
+describe('worker processes', () => {
+  it('share 5,000 attempts: each is handled, none twice, and both end by themselves', { timeout: 60_000 }, async () => {
+    const { queue } = await open()
+    const workers = await Promise.all(
+      ['one', 'other'].map((workerId) => startWorkerProcess({ workerId, concurrency: 16, claimTtlMs: 30_000 })),
+    )
+    const offers = offersNamed(5_000)
+    for (let from = 0; from < offers.length; from += 500) await queue.offer(offers.slice(from, from + 500))
+    const began = (): string[] => workers.flatMap(({ lines }) => lines.filter((line) => line.startsWith('began')))
+    await until('all are handled', () => began().length >= offers.length, 40_000)
+    await until('the last is settled', async () => (await queue.locate(run, id('task-4999'), 1)).at === 'unknown')
+    expect(began().sort()).toEqual(offers.map(({ taskId }) => `began ${taskId} 1`).sort())
+    expect(await Promise.all(workers.map((worker) => worker.end()))).toEqual([0, 0])
+  })
+
+  it('killed with their hands full leave it to others after the time of a claim', async () => {
+    const { queue } = await open()
+    await queue.offer(offersNamed(8))
+    const dead = await startWorkerProcess({ workerId: 'dead', concurrency: 8, claimTtlMs: 600, hold: true })
+    await until('it has them all', () => dead.lines.filter((line) => line.startsWith('began')).length === 8)
+    dead.process.kill('SIGKILL')
+    const seen: Delivery[] = []
+    const heir = await open()
+    await heir.queue.consume('default', async (delivery) => void seen.push(delivery), {
+      workerId: 'heir',
+      concurrency: 2,
+      claimTtlMs: 600,
+    })
+    await until('the heir has them all', () => seen.length >= 8)
+    expect(seen.map((delivery) => [taskOf(delivery), delivery.deliveries]).sort()).toEqual(
+      offersNamed(8).map(({ taskId }) => [taskId, 2]),
+    )
+  })
+
+  it('that die waiting for work swallow none of it', async () => {
+    const { queue } = await open()
+    for (let i = 0; i < 5; i++) {
+      const dead = await startWorkerProcess({ workerId: `dead-${i}`, concurrency: 16, claimTtlMs: 60_000, hold: true })
+      dead.process.kill('SIGKILL')
+      await once(dead.process, 'exit')
+    }
+    await queue.offer(offersNamed(50))
+    const seen = new Set<string>()
+    await queue.consume('default', async (delivery) => void seen.add(taskOf(delivery)), {
+      workerId: 'heir',
+      concurrency: 1,
+      claimTtlMs: 60_000,
+    })
+    await until('all are delivered, long before a claim of the dead would run out', () => seen.size === 50)
+  })
+
+  it('whose event loop was blocked past the claim learn that it is lost', async () => {
+    const { queue } = await open()
+    await queue.offer([anOffer('a')])
+    const blocked = await startWorkerProcess({
+      workerId: 'blocked',
+      concurrency: 1,
+      claimTtlMs: 500,
+      blockMs: 3_000,
+      hold: true,
+    })
+    await blocked.saw('began a 1')
+    const done = gate()
+    const seen: Delivery[] = []
+    const take = async (delivery: Delivery): Promise<void> => {
+      seen.push(delivery)
+      await done.opened
+    }
+    await (await open()).queue.consume('default', take, { workerId: 'heir', concurrency: 1, claimTtlMs: 500 })
+    await until('another worker has it', () => seen.length === 1)
+    await blocked.saw('aborted a CLAIM_LOST')
+    expect(await queue.locate(run, id('a'), 1)).toMatchObject({ at: 'claimed', workerId: 'heir', deliveries: 2 })
+    done.open()
+    await until('the heir settles it', async () => (await queue.locate(run, id('a'), 1)).at === 'unknown')
+    expect(seen.length).toBe(1)
+  })
+
+  it('whose event loop was blocked past the claim do not settle what went to another', async () => {
+    const { queue } = await open()
+    await queue.offer([anOffer('a')])
+    // Its handler returns in the very turn in which it wakes up, before it can hear anything.
+    const blocked = await startWorkerProcess({ workerId: 'blocked', concurrency: 1, claimTtlMs: 500, blockMs: 3_000 })
+    await blocked.saw('began a 1')
+    const done = gate()
+    let heir: Delivery | undefined
+    const take = async (delivery: Delivery): Promise<void> => {
+      heir = delivery
+      await done.opened
+    }
+    await (await open()).queue.consume('default', take, { workerId: 'heir', concurrency: 1, claimTtlMs: 500 })
+    await until('another worker has it', () => heir !== undefined)
+    // It takes the next one once it is done with the first.
+    await queue.offer([anOffer('b')])
+    await blocked.saw('began b 1')
+    expect(await queue.locate(run, id('a'), 1)).toMatchObject({ at: 'claimed', workerId: 'heir' })
+    expect(heir?.signal.aborted).toBe(false)
+    done.open()
+    await until('the heir settles it', async () => (await queue.locate(run, id('a'), 1)).at === 'unknown')
+  })
+
+  it('that end give back what they do not drain, at once', async () => {
+    const { queue } = await open()
+    await queue.offer(offersNamed(4))
+    const ending = await startWorkerProcess({
+      workerId: 'ending',
+      concurrency: 4,
+      claimTtlMs: 60_000,
+      hold: true,
+      drainMs: 50,
+    })
+    await until('it has them all', () => ending.lines.filter((line) => line.startsWith('began')).length === 4)
+    expect(await ending.end()).toBe(0)
+    expect(ending.lines.filter((line) => line.endsWith('CLOSED')).length).toBe(4)
+    const seen: string[] = []
+    await queue.consume('default', async (delivery) => void seen.push(taskOf(delivery)), {
+      workerId: 'heir',
+      concurrency: 4,
+      claimTtlMs: 60_000,
+    })
+    await until('the heir has them all', () => seen.length === 4)
+  })
+})

@@ -1,0 +1,99 @@
+import {
+  type Inbox,
+  type InboxHandler,
+  type InboxMessage,
+  limits,
+  RepriseError,
+  type RunId,
+} from '@reprise/core/adapter'
+import type { AdapterParts } from './adapter-parts.js'
+import { inboxEntry, isTooLong } from './inbox-entry.js'
+import { InboxReceiver } from './inbox-receiver.js'
+import { sendScript } from './inbox-scripts.js'
+
+/** What goes to the server in one step, at most: it does nothing else meanwhile. */
+const stepCharactersMax = 1024 * 1024
+const stepMessagesMax = 512
+
+/** One stream per run, holding what was not acknowledged. A send is one round trip; those of one turn share a write. */
+export class RedisInbox implements Inbox {
+  readonly #parts: AdapterParts
+  readonly #receiving = new Set<Promise<void>>()
+  /** Sends that take several steps, and those that wait behind them. Never rejects. */
+  readonly #longSends = new Map<RunId, Promise<void>>()
+
+  constructor(parts: AdapterParts) {
+    this.#parts = parts
+  }
+
+  async send(runId: RunId, messages: readonly InboxMessage[]): Promise<void> {
+    this.#parts.lifetime.assertOpen()
+    for (const message of messages) checkMessage(runId, message)
+    const steps = stepsOf(messages)
+    const before = this.#longSends.get(runId)
+    if (before === undefined && steps.length < 2) return await this.#sendSteps(runId, steps)
+    // What is sent meanwhile must not overtake the later steps.
+    const sending = (before ?? Promise.resolve()).then(() => this.#sendSteps(runId, steps))
+    const settled = sending.catch(() => undefined) // Told to who sent it.
+    this.#longSends.set(runId, settled)
+    try {
+      await sending
+    } finally {
+      if (this.#longSends.get(runId) === settled) this.#longSends.delete(runId)
+    }
+  }
+
+  /** One after the other: if a step fails, nothing behind it was sent. */
+  async #sendSteps(runId: RunId, steps: readonly string[][]): Promise<void> {
+    const { connection, keys } = this.#parts
+    for (const step of steps) await connection.script(sendScript, [keys.inbox(runId), keys.log(runId)], step)
+  }
+
+  async receive(runId: RunId, handler: InboxHandler, signal: AbortSignal): Promise<void> {
+    this.#parts.lifetime.assertOpen()
+    const ended = AbortSignal.any([signal, this.#parts.lifetime.ended])
+    const receiving = new InboxReceiver(this.#parts, runId, handler, ended).run()
+    this.#receiving.add(receiving)
+    try {
+      await receiving
+    } finally {
+      this.#receiving.delete(receiving)
+    }
+  }
+
+  /** Waits for the handlers in progress. After the lifetime has ended. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#receiving)
+  }
+}
+
+function stepsOf(messages: readonly InboxMessage[]): string[][] {
+  const steps: string[][] = []
+  let step: string[] = []
+  let characters = 0
+  for (const message of messages) {
+    const entry = inboxEntry(message)
+    if (step.length >= stepMessagesMax || (step.length > 0 && characters + entry.length > stepCharactersMax)) {
+      steps.push(step)
+      step = []
+      characters = 0
+    }
+    step.push(entry)
+    characters += entry.length
+  }
+  return step.length > 0 ? [...steps, step] : steps
+}
+
+function checkMessage(runId: RunId, { sender, seq, body }: InboxMessage): void {
+  const which = `Message ${seq} of ${sender} to run ${runId}`
+  if (!Number.isSafeInteger(seq) || seq < 1 || seq > 1e15 - 1) {
+    throw new RepriseError('INVALID_INPUT', `${which} was not sent: seq counts from 1.`, { details: { sender, seq } })
+  }
+  if (isTooLong(body)) {
+    throw new RepriseError(
+      'TOO_LARGE',
+      `${which} was not sent: it exceeds ${limits.messageBytesMax} bytes. Put large values into artifacts.`,
+      { details: { runId, sender, seq, bytesMax: limits.messageBytesMax } },
+    )
+  }
+}

@@ -1,0 +1,39 @@
+import { writeSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import type { OpenRunOptions, TaskRequest, WorkerOptions } from '@reprise/core'
+import type { Place } from '../place.js'
+
+// How a process of a test talks with the test that started it: one JSON object per line, both ways.
+
+/** What the test wants of a coordinator. */
+export interface CoordinatorOrder {
+  readonly place: Place
+  readonly run: Omit<OpenRunOptions, 'adapter'>
+  readonly tasks: readonly TaskRequest[]
+  /** False: opens and dispatches, then holds the run. Default true. */
+  readonly finish?: boolean
+  /** How often the run is opened again by this process after it had stopped. Default 0. */
+  readonly reopenings?: number
+  /** Large inputs do not fit on a command line: each task gets one of so many characters. */
+  readonly inputCharacters?: number
+}
+
+/** What the test wants of a worker. */
+export interface WorkerOrder extends Omit<WorkerOptions, 'adapter' | 'handlers'> {
+  readonly place: Place
+}
+
+/** Read once, as the process starts. */
+export const readOrder = <T>(): T => JSON.parse(process.argv[2] ?? '{}') as T
+
+/** Written before the call returns: what stands there was so, whatever happens to this process next. */
+export function say(line: object): void {
+  writeSync(1, `${JSON.stringify(line)}\n`)
+}
+
+/** Calls `obey` with each line from the test. A process whose test is gone ends. */
+export function listen(obey: (order: Readonly<Record<string, string>>) => unknown): void {
+  const lines = createInterface({ input: process.stdin })
+  lines.on('line', (line) => obey(JSON.parse(line) as Record<string, string>))
+  lines.on('close', () => process.exit(9))
+}

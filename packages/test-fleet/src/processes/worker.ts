@@ -1,0 +1,80 @@
+// A worker in a process of its own, to be stopped and killed. What it does with a task is the kind of the task.
+import { existsSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { closeOnSignals, isRepriseError, startWorker, type TaskContext } from '@reprise/core'
+import { openPlace } from '../place.js'
+import { listen, readOrder, say, type WorkerOrder } from './talk.js'
+
+const { place, ...options } = readOrder<WorkerOrder>()
+const adapter = await openPlace(place)
+let release = (): void => {}
+const released = new Promise<void>((resolve) => {
+  release = resolve
+})
+
+/** A task that a test waits for: it has been begun. */
+const hold = ({ taskId, deliveries }: TaskContext): void => say({ holding: taskId, deliveries })
+
+const kinds: Readonly<Record<string, (input: unknown, task: TaskContext) => unknown>> = {
+  echo: (input) => input,
+  /** Takes `ms` of its input: a run of many lasts long enough to be in its middle when something happens. */
+  pace: async (input, { signal }) => {
+    await sleep((input as { ms: number }).ms, null, { signal })
+    return input
+  },
+  /** Runs until it is told to end, or that nobody wants the result. */
+  hold: async (input, task) => {
+    hold(task)
+    const aborted = new Promise<void>((resolve) => task.signal.addEventListener('abort', () => resolve()))
+    await Promise.race([released, aborted])
+    if (task.signal.aborted) {
+      say({ aborted: task.signal.reason.code })
+      throw task.signal.reason
+    }
+    return input
+  },
+  /** Stands still, and sends its receipt as the first thing after it was woken up. */
+  freeze: (input, task) => {
+    hold(task)
+    process.kill(process.pid, 'SIGSTOP')
+    return input
+  },
+  /** Keeps the event loop busy until the file `until` of its input is there, or the test is gone. */
+  block: (input, task) => {
+    hold(task)
+    const clock = new Int32Array(new SharedArrayBuffer(4))
+    const parent = process.ppid
+    while (!existsSync((input as { until: string }).until) && process.ppid === parent) Atomics.wait(clock, 0, 0, 10)
+    return input
+  },
+  die: (_input, task) => {
+    hold(task)
+    process.kill(process.pid, 'SIGKILL')
+    return new Promise(() => {})
+  },
+  /** Stores its input's `text` as an artifact. */
+  store: async (input, task) => {
+    const { sha256 } = await task.artifact('text.txt', (input as { text: string }).text)
+    return { sha256 }
+  },
+}
+
+const worker = await startWorker({
+  adapter,
+  ...options,
+  handlers: Object.entries(kinds).map(([kind, handler]) => ({
+    kind,
+    prepare: (input: unknown) => ({ run: (task: TaskContext) => handler(input, task) }),
+    outputIssues: () => null,
+  })),
+})
+worker.on('error', (error) => say({ failed: isRepriseError(error) ? error.code : String(error) }))
+worker.on('receipt', ({ taskId, status }) => say({ receipt: taskId, status }))
+closeOnSignals({
+  close: async (closing) => {
+    await worker.close(closing)
+    await adapter.close()
+  },
+})
+listen(() => release())
+say({ working: worker.id })
