@@ -105,12 +105,18 @@ describe('worker processes', () => {
   })
 
   it('that die waiting for work swallow none of it', async () => {
-    const { queue } = await open()
+    const { queue, connection } = await open()
     for (let i = 0; i < 5; i++) {
       const dead = await startWorkerProcess({ workerId: `dead-${i}`, concurrency: 16, claimTtlMs: 60_000, hold: true })
       dead.process.kill('SIGKILL')
       await once(dead.process, 'exit')
     }
+    // What is offered before the server has seen them go may be given to them, and waits for their claim to run out.
+    const lane = `CONSUMER.INFO.${prefix}-tasks.default`
+    await until('the server has seen them go', async () => {
+      const { num_waiting: waiting } = await connection.api<{ num_waiting: number }>(lane, null, { doing: 'Looking' })
+      return waiting === 0
+    })
     await queue.offer(offersNamed(50))
     const seen = new Set<string>()
     await queue.consume('default', async (delivery) => void seen.add(taskOf(delivery)), {
