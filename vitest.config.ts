@@ -8,8 +8,6 @@ export default defineConfig({
     hookTimeout: 30_000,
     pool: 'forks',
     maxWorkers: 2,
-    // Real servers and processes on shared machines: a test gets a second try there, and the reporter says so.
-    retry: process.env.CI ? 1 : 0,
     reporters: ['default', './scripts/skip-reporter.mjs'],
   },
 })

@@ -104,7 +104,7 @@ describe('worker processes', () => {
     )
   })
 
-  it('that die waiting for work swallow none of it', async () => {
+  it('that die waiting for work swallow nothing that is offered once the server has seen them go', async () => {
     const { queue, connection } = await open()
     for (let i = 0; i < 5; i++) {
       const dead = await startWorkerProcess({ workerId: `dead-${i}`, concurrency: 16, claimTtlMs: 60_000, hold: true })
