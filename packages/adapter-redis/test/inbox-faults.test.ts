@@ -52,20 +52,23 @@ describe('the inbox', () => {
     async (direction) => {
       const { proxy, adapter } = await fixture.openBehindProxy()
       const receiver = startReceiver(adapter)
-      for (let i = 0; i < 30; i++) {
-        proxy.cutAfter(1 + i * 17, direction)
+      // A cut waits until its byte comes, in whichever exchange that is.
+      const [cutsWanted, step] = direction === 'toServer' ? [30, 61] : [30, 7]
+      let sent = 0
+      while (proxy.cuts < cutsWanted && sent < 3_000) {
+        if (!proxy.cutPending) proxy.cutAfter(1 + proxy.cuts * step, direction)
         await Promise.all([
-          adapter.inbox.send(run, [message(3 * i + 1)]),
-          adapter.inbox.send(run, messages(2, 3 * i + 2)),
+          adapter.inbox.send(run, [message(sent + 1)]),
+          adapter.inbox.send(run, messages(2, sent + 2)),
         ])
-        proxy.clear()
+        sent += 3
       }
-      await eventually('all have come', () => receiver.seqs().length >= 90)
+      expect(proxy.cuts).toBe(cutsWanted)
+      await eventually('all have come', () => receiver.seqs().length >= sent)
       // Those that went out twice as well.
       await eventually('all are trimmed', async () => (await fixture.raw.xlen(key())) === 0)
       expect(isInOrder(receiver.received)).toBe(true)
       await receiver.stop()
-      expect(proxy.connectionsTotal).toBeGreaterThan(5)
     },
   )
 

@@ -28,22 +28,22 @@ describe('the connection under the log', () => {
     'appends, looks and reads as if nothing had been when the connection is cut at any byte %s',
     async (direction) => {
       const { proxy, adapter } = await fixture.openBehindProxy()
-      const step = direction === 'toServer' ? 61 : 23
+      const step = direction === 'toServer' ? 61 : 3
       const records = history(24)
+      // A cut waits until its byte comes, in whichever exchange that is.
+      const cutAgain = () => {
+        if (!proxy.cutPending) proxy.cutAfter(1 + proxy.cuts * step, direction)
+      }
       for (const [i, record] of records.entries()) {
-        proxy.cutAfter(1 + i * step, direction)
+        cutAgain()
         await adapter.log.append(run, record)
-        proxy.clear()
-        proxy.cutAfter(1 + i * step, direction)
+        cutAgain()
         expect((await adapter.log.head(run))?.index).toBe(i)
-        proxy.clear()
-        proxy.cutAfter(1 + i * step * (i + 1), direction)
+        cutAgain()
         expect(await readAll(adapter.log, run)).toEqual(textsOf(records.slice(0, i + 1)))
-        proxy.clear()
       }
       expect(await streamLength()).toBe(records.length)
-      // Proof that connections were cut at all.
-      expect(proxy.connectionsTotal).toBeGreaterThan(10)
+      expect(proxy.cuts).toBeGreaterThan(10)
     },
   )
 

@@ -41,6 +41,10 @@ export interface FaultProxy extends AsyncDisposable {
    * gets exactly these. Called in an `onData` hook, the bytes of that hook are the first to count.
    */
   cutAfter(bytes: number, direction: Direction): EndFault
+  /** Whether a `cutAfter` is still to come: its bytes have not gone through yet. */
+  readonly cutPending: boolean
+  /** Cuts that a `cutAfter` has made since the start. */
+  readonly cuts: number
   /** Refuses new connections; open ones go on. */
   refuse(): void
   /** Accepts connections again, on the same port. */
@@ -69,6 +73,7 @@ function addressOf(text: string): { host: string; port: number } {
 class TcpProxy implements FaultProxy {
   readonly host = '127.0.0.1'
   connectionsTotal = 0
+  cuts = 0
   #port = 0
   #server: Server | null = null
   #closed = false
@@ -87,6 +92,10 @@ class TcpProxy implements FaultProxy {
 
   get connections(): number {
     return this.#clients.size
+  }
+
+  get cutPending(): boolean {
+    return this.#of().some((faults) => faults.cutAfterBytes !== null)
   }
 
   get bytes(): Readonly<Record<Direction, number>> {
@@ -221,6 +230,7 @@ class TcpProxy implements FaultProxy {
 
   /** Cuts everything, after the receiver of the last bytes has got them: a reset would take them back. */
   readonly #cutBut = (receiver: Socket): void => {
+    this.cuts++
     receiver.end()
     receiver.removeAllListeners('data')
     receiver.resume()
