@@ -12,18 +12,48 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { startNats, startRedis } from '@reprise/test-servers'
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+
+// A busy machine takes its time for many processes; no test is about how long.
+vi.setConfig({ testTimeout: 240_000 })
 
 const main = join(import.meta.dirname, '../../examples/01-fleet/main.mjs')
 
+/**
+ * Loaded into every process of the example: workers open no file while a gate with its name, or with that of its
+ * folder, is closed. So a run cannot be over before something happened to it, however slow we are and fast it is.
+ */
+const gatekeeper = `
+import { existsSync } from 'node:fs'
+import promises from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
+import { basename, dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+if (basename(process.argv[1]) === 'worker.mjs') {
+  const { open } = promises
+  promises.open = async (path, ...rest) => {
+    const names = [basename(String(path)), basename(dirname(String(path)))]
+    while (names.some((name) => existsSync(join(process.env.TEST_GATES, name)))) await sleep(5)
+    return await open(path, ...rest)
+  }
+  syncBuiltinESMExports()
+}
+`
+
 let root = ''
 let files = ''
+let gates = ''
 
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'reprise-example-'))
   files = join(root, 'files')
+  gates = join(root, 'gates')
   mkdirSync(files)
+  mkdirSync(gates)
+  writeFileSync(join(root, 'gatekeeper.mjs'), gatekeeper)
   mkdirSync(join(root, 'tmp'))
 })
 afterEach(() => rmSync(root, { recursive: true, force: true }))
@@ -37,10 +67,40 @@ function writeFiles(count) {
   }
 }
 
+/** @param {string[]} names of files or folders */
+function closeGates(...names) {
+  for (const name of names) writeFileSync(join(gates, name), '')
+}
+
+/** @param {string[]} names */
+function openGates(...names) {
+  for (const name of names) rmSync(join(gates, name), { force: true })
+}
+
+/** Starts it with files that are not read before the processes have been killed. @param {string[]} args */
+function startAndKill(...args) {
+  writeFiles(900)
+  // A third of the files is before the first gate, two thirds before the second, with room for those under way.
+  closeGates('folder-4', 'folder-5', 'folder-6')
+  const started = start('--kill', 'both', ...args)
+  let output = ''
+  started.child.stdout.on('data', (text) => {
+    output += text
+    if (output.includes('SIGKILL to coordinator')) openGates('folder-4', 'folder-5')
+    if (output.includes('SIGKILL to worker')) openGates('folder-6')
+  })
+  return started
+}
+
 /** Starts the example as a visitor would. @param {string[]} args */
 function start(...args) {
   const child = spawn(process.execPath, [main, '--dir', files, ...args], {
-    env: { ...process.env, TMPDIR: join(root, 'tmp') },
+    env: {
+      ...process.env,
+      TMPDIR: join(root, 'tmp'),
+      TEST_GATES: gates,
+      NODE_OPTIONS: `--import ${pathToFileURL(join(root, 'gatekeeper.mjs')).href}`,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''
@@ -52,7 +112,7 @@ function start(...args) {
 
 /** Resolves when the log of the run has an event that fits. @param {(event: any) => boolean} fits */
 async function logged(fits) {
-  const deadline = Date.now() + 20_000
+  const deadline = Date.now() + 120_000
   while (Date.now() < deadline) {
     if (readEvents().some(fits)) return
     await new Promise((resolve) => setTimeout(resolve, 5))
@@ -108,32 +168,28 @@ function expectEverythingOnce({ code, output }) {
 
 describe('the fleet example', () => {
   it('reads everything once although its coordinator and a worker are killed', async () => {
-    writeFiles(900)
-    expectEverythingOnce(await start('--kill', 'both').end)
+    expectEverythingOnce(await startAndKill().end)
   })
 
   it.each([
     ['redis', startRedis],
     ['nats', startNats],
-  ])(
-    'does the same over a %s server that somebody runs',
-    async (adapter, startServer) => {
-      const server = await startServer({ private: true })
-      onTestFinished(() => server.stop())
-      writeFiles(900)
-      const end = await start('--kill', 'both', '--adapter', adapter, '--server', server.url).end
-      expectEverythingOnce(end)
-      expect(end.output).toContain(`the run lives in ${adapter} at 127.0.0.1:${server.port}, where its data stays`)
-    },
-    90_000,
-  )
+  ])('does the same over a %s server that somebody runs', async (adapter, startServer) => {
+    const server = await startServer({ private: true })
+    onTestFinished(() => server.stop())
+    const end = await startAndKill('--adapter', adapter, '--server', server.url).end
+    expectEverythingOnce(end)
+    expect(end.output).toContain(`the run lives in ${adapter} at 127.0.0.1:${server.port}, where its data stays`)
+  })
 
   it('ends with exit code 1 and the name of a file that is not what the fleet read', async () => {
     writeFiles(900)
     const early = 'folder-0/file-0.js'
+    closeGates('folder-6')
     const { end } = start('--kill', 'both')
     await logged((event) => event.type === 'task-accepted' && event.data.taskId === early)
     appendFileSync(join(files, early), 'changed')
+    openGates('folder-6')
     const { code, output } = await end
     expect(rowOf(output, 'independent re-read agrees')).toBe('no')
     expect(output).toContain(`${early} is not what the fleet read`)
@@ -144,9 +200,11 @@ describe('the fleet example', () => {
     writeFiles(900)
     const last = 'the-last-one.txt'
     writeFileSync(join(files, last), 'read me')
+    closeGates(last)
     const { end } = start('--kill', 'none')
     await logged((event) => event.type === 'run-opened')
     rmSync(join(files, last))
+    openGates(last)
     const { code, output } = await end
     expect(rowOf(output, 'could not be read')).toBe('1')
     expect(output).toContain(`${last}: attempt 1 failed: it cannot be read (ENOENT)`)
@@ -174,6 +232,7 @@ describe('the fleet example', () => {
 
   it('stops every process on SIGINT and says how to go on', async () => {
     writeFiles(900)
+    closeGates('folder-6')
     const { child, end } = start('--kill', 'none')
     await logged((event) => event.type === 'task-accepted')
     child.kill('SIGINT')

@@ -1,4 +1,4 @@
-import { unlinkSync, utimesSync } from 'node:fs'
+import { utimesSync } from 'node:fs'
 import type { Offer } from '@reprise/core/adapter'
 import { AppendFile } from './append-file.js'
 import { checkBytes, checkOf } from './checked-line.js'
@@ -8,6 +8,7 @@ import type { LaneFolder } from './lane-folder.js'
 import { type IsGone, LaneState, type OfferState } from './lane-state.js'
 import { LineTail } from './line-tail.js'
 import { offerMark, readOffer, readWithdraw, sealLine, withdrawLine } from './offer-line.js'
+import { removeFile } from './small-file.js'
 
 /** An offer in a segment, as the lines read so far have it. */
 export type LaneOffer = OfferState<LaneSegment>
@@ -35,7 +36,8 @@ export class LaneSegment {
     if (folder.has(number)) return new LaneSegment(folder, number, tail, claims, onOffer)
     tail.close()
     claims.close()
-    unlinkSync(folder.claimsPath(number))
+    // Whoever deleted the offers may have deleted this, too.
+    removeFile(folder.claimsPath(number))
     return null
   }
 

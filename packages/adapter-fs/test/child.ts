@@ -1,9 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
+import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 
 export interface Child {
-  readonly process: ChildProcess
+  /** Its standard input ends with this process at the latest. */
+  readonly process: ChildProcessByStdio<Writable, Readable, Readable>
   /** Lines it has written so far. */
   readonly lines: string[]
   /** Resolves with the lines once it has ended by itself; rejects with what it complained about if it failed. */
@@ -17,7 +19,7 @@ export function startChild(script: string, args: readonly string[], wrapper: rea
   const path = fileURLToPath(new URL(script, import.meta.url))
   const [command = process.execPath, ...rest] = [...wrapper, process.execPath, path, ...args]
   const child = spawn(command, rest, {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     // One thread for the disk, so that the n-th call of a kind is the same one each time.
     env: { ...process.env, UV_THREADPOOL_SIZE: '1' },
   })

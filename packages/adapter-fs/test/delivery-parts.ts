@@ -1,12 +1,18 @@
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ConsumeOptions, Delivery, InboxMessage, Offer, RunId, TaskId } from '@reprise/core/adapter'
-import { onTestFinished } from 'vitest'
+import { onTestFinished, vi } from 'vitest'
 import { FilesInbox } from '../src/files-inbox.js'
 import { FilesLeases } from '../src/files-leases.js'
 import { FilesQueue } from '../src/files-queue.js'
 import { Lifetime } from '../src/lifetime.js'
+
+const untilMs = 60_000
+// No assertion: time for several conditions, each with its own deadline.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 120_000 })
 
 export interface DeliveryParts {
   readonly queue: FilesQueue
@@ -66,7 +72,8 @@ export const aMessage = (sender: string, seq: number, body = `{"seq":${seq}}`): 
 export const worker = (workerId: string, options: Partial<ConsumeOptions> = {}): ConsumeOptions => ({
   workerId,
   concurrency: 4,
-  claimTtlMs: 10_000,
+  // No test waits for it to run out, and no pause of the machine is so long.
+  claimTtlMs: 3_600_000,
   onError: (error) => {
     throw error
   },
@@ -75,13 +82,23 @@ export const worker = (workerId: string, options: Partial<ConsumeOptions> = {}):
 
 export const taskOf = (delivery: Delivery): string => delivery.offer.taskId
 
-/** Resolves once the condition holds; fails after 20 s. */
+/** Resolves once the condition holds; fails after a minute, in which everything happens on any machine. */
 export async function until(condition: () => boolean | Promise<boolean>, what = 'the condition'): Promise<void> {
-  const deadline = performance.now() + 20_000
+  const deadline = performance.now() + untilMs
   while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`${what} did not come true in 20 s`)
+    if (performance.now() > deadline) throw new Error(`${what} did not come true in ${untilMs} ms`)
     await new Promise((resolve) => setTimeout(resolve, 2))
   }
+}
+
+/** Kills a process with the test, and waits for its end: it must not write into a folder that is being removed. */
+export function killWithTest(child: ChildProcess): void {
+  onTestFinished(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const ended = once(child, 'exit')
+    child.kill('SIGKILL')
+    await ended
+  })
 }
 
 /** A promise and what settles it. */

@@ -14,10 +14,12 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import type { StoredArtifact } from '@reprise/core/adapter'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { FilesArtifacts } from '../src/files-artifacts.js'
 import { Lifetime } from '../src/lifetime.js'
 import { codeOf, temporaryFolders } from './history.js'
+
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
 const newFolder = temporaryFolders()
 const sha256 = (content: string | Buffer) => createHash('sha256').update(content).digest('hex')
@@ -207,7 +209,7 @@ describe('artifacts', () => {
       })(),
       bytesMax,
     )
-    await expect.poll(() => readdirSync(join(root, 'tmp'))).toHaveLength(1)
+    await expect.poll(() => readdirSync(join(root, 'tmp')), { timeout: 60_000 }).toHaveLength(1)
     const [ours = ''] = readdirSync(join(root, 'tmp'))
     const [scope] = ours.split('-')
     linkSync(join(root, 'tmp', ours), join(root, 'tmp', `${scope}-${process.pid}-1-dead`))

@@ -7,7 +7,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { checkedLine } from '../src/checked-line.js'
 import { encodeName } from '../src/file-names.js'
 import type { FilesInbox } from '../src/files-inbox.js'
-import { aMessage, gate, openParts, run, temporaryFolder, until } from './delivery-parts.js'
+import { aMessage, gate, killWithTest, openParts, run, temporaryFolder, until } from './delivery-parts.js'
 
 const inboxOf = (dir: string): string => join(dir, 'runs', run, 'inbox')
 const fileOf = (dir: string, sender: string, part = 1): string =>
@@ -109,7 +109,7 @@ describe('the inbox', () => {
     const senders = ['s1', 's2', 's3', 's4']
     for (const sender of senders) {
       const child = fork(script, [dir, sender, '250'], { execArgv: [] })
-      onTestFinished(() => void child.kill('SIGKILL'))
+      killWithTest(child)
     }
     await until(() => messages.length >= 1_000)
     for (const sender of senders) {

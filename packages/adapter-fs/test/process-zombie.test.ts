@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { openRun, type TaskRequest } from '@reprise/core'
 import {
   acceptedTasks,
@@ -9,14 +11,16 @@ import {
   startEchoWorker,
   TestFolders,
 } from '@reprise/test-fleet'
-import { afterEach, beforeAll, expect, it } from 'vitest'
+import { afterEach, beforeAll, expect, it, vi } from 'vitest'
 import { openFiles } from '../src/index.js'
 import { logBytes, logPath } from './log-file.js'
 import { requireStrace, strace } from './strace.js'
 
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 120_000 })
+
 const fleet = new ProcessFleet()
 const folders = new TestFolders()
-beforeAll(requireStrace, 120_000)
+beforeAll(requireStrace, 600_000)
 afterEach(async () => {
   await fleet.endAll()
   await folders.removeAll()
@@ -26,7 +30,7 @@ const runId = 'zombie-run'
 const runOf = (leaseTtlMs: number) => ({ runId, goal: 'one history', policy: { leaseTtlMs } })
 
 it.each([
-  ['when its lease has run out', 600, { takeover: 'when-dead', waitForMs: 15_000 }, 'lease-expired'],
+  ['when its lease has run out', 600, { takeover: 'when-dead', waitForMs: 60_000 }, 'lease-expired'],
   ['at once when it is forced', 60_000, { takeover: 'now' }, 'forced'],
 ])(
   'takes over from a stopped coordinator %s, and the stopped one can never append again',
@@ -60,16 +64,20 @@ it('makes a dead line of what a coordinator writes that was stopped in the middl
   const run = runOf(600)
   const work = { place: { files: await folders.make() }, tasks: echoTasks(4) }
   const path = logPath(work.place.files, runId)
-  // Opening, resuming and dispatching take three; the note is the fourth.
-  const late = strace({ call: 'write', does: 'delay_enter=5000000', when: 4, path })
+  const trace = join(await folders.make(), 'trace')
+  // Opening, resuming and dispatching take three; the note is the fourth. That write is interrupted before it has written
+  // anything, by a signal that stops the process, and is made again as the first thing after it was woken up.
+  const late = strace({ call: 'write', does: 'error=EINTR:signal=SIGSTOP', when: 4, path, trace })
   const zombie = fleet.start('coordinator', { ...work, run, finish: false }, { through: late })
   await zombie.line('dispatched')
   zombie.tell({ note: 'from the past' })
+  await vi.waitUntil(async () => (await readFile(trace, 'utf8')).includes('stopped by SIGSTOP'), { timeout: 60_000 })
   const worker = await startEchoWorker(work.place)
-  await finishRun({ ...work, run: { ...run, waitForMs: 4_000 } })
+  await finishRun({ ...work, run: { ...run, waitForMs: 60_000 } })
   await worker.close()
   const before = await logFacts(work.place, runId)
 
+  zombie.signal('SIGCONT')
   expect(await zombie.end()).toBe(3)
   expect(zombie.said('noted')).toEqual([])
   expect(zombie.said('failed')).toEqual(['LOCK_LOST'])
@@ -115,8 +123,9 @@ it('tells the handler of a worker that was stopped past its claim that the claim
 it('refuses the receipt that a worker sends after it was stopped past its claim', async () => {
   const { dir, held, zombie, adapter } = await outliveStopped('freeze')
   const rejected = new Promise((resolve) => held.once('receipt-rejected', resolve))
-  zombie.signal('SIGCONT')
-  await zombie.line('receipt')
+  // It says that it holds the task before it stops: woken too early, it would sleep for ever.
+  const waking = setInterval(() => zombie.signal('SIGCONT'), 20)
+  await zombie.line('receipt').finally(() => clearInterval(waking))
   await rejected
   await held.complete('done')
   await adapter.close()

@@ -8,13 +8,15 @@ export interface Injection {
   readonly when: number
   /** Counts only calls on this file. It need not exist yet. */
   readonly path?: string
+  /** File for what strace saw: nothing else tells when a process has got to its fault. Default: nowhere. */
+  readonly trace?: string
 }
 
 /** What to put in front of a program so that one of its system calls does not go as it should. */
-export function strace({ call, does, when, path }: Injection): string[] {
+export function strace({ call, does, when, path, trace = '/dev/null' }: Injection): string[] {
   const only = path === undefined ? [] : ['-P', path]
   const inject = `inject=${call}:${does}:when=${when}`
-  return ['strace', '-f', '-qq', '-o', '/dev/null', ...only, '-e', `trace=${call}`, '-e', inject]
+  return ['strace', '-f', '-qq', '-o', trace, ...only, '-e', `trace=${call}`, '-e', inject]
 }
 
 /** strace counts per thread, so all trips to the disk must be made by the same one. */

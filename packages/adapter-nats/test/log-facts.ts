@@ -11,6 +11,7 @@ import { encodeCommit, genesisHash } from '@reprise/core/testing'
 import { onTestFinished } from 'vitest'
 import { openNats } from '../src/index.js'
 import type { OpenNatsOptions } from '../src/open-options.js'
+import { patienceMs } from './patience.js'
 
 export const run = 'run-1' as RunId
 
@@ -64,16 +65,18 @@ export async function failureOf(call: () => Promise<unknown>): Promise<Error & {
 }
 
 /** Calls again while the server is away, as a coordinator does. */
-export async function untilThere(call: () => Promise<void>): Promise<void> {
+export async function untilThere<T>(call: () => Promise<T>): Promise<T> {
+  const results: T[] = []
   await eventually('the call succeeds', async () => {
     try {
-      await call()
+      results.push(await call())
       return true
     } catch (error) {
       if (isRepriseError(error, 'ADAPTER_UNAVAILABLE')) return false
       throw error
     }
   })
+  return results[0] as T
 }
 
 export const messages = (sender: string, count: number, from = 1): InboxMessage[] =>
@@ -131,13 +134,11 @@ export function watch(log: CommitLog): { readonly texts: string[]; readonly ende
   return { texts, ended }
 }
 
-const deadlineMs = 25_000
-
 /** Looks until it holds. Looking is cheap, so nothing here depends on how fast the machine is. */
 export async function eventually(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-  const giveUpAt = performance.now() + deadlineMs
+  const giveUpAt = performance.now() + patienceMs
   while (!(await holds())) {
-    if (performance.now() > giveUpAt) throw new Error(`Not within ${deadlineMs} ms: ${what}.`)
+    if (performance.now() > giveUpAt) throw new Error(`Not within ${patienceMs} ms: ${what}.`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }

@@ -21,6 +21,7 @@ import {
   watch,
 } from './log-facts.js'
 import { withNats } from './nats-facts.js'
+import { patienceMs } from './patience.js'
 
 const prefix = 'acl'
 let server: TestServer
@@ -38,7 +39,7 @@ afterAll(async () => {
 })
 
 const openAs = (role: Role): Promise<Adapter> =>
-  open({ servers: server.url, prefix, createStreams: false, requestTimeoutMs: 2000, connection: connectionOf(role) })
+  open({ servers: server.url, prefix, createStreams: false, connection: connectionOf(role) })
 
 const source = async function* (text: string): AsyncIterable<Uint8Array> {
   yield Buffer.from(text)
@@ -116,7 +117,7 @@ describe('least privilege', () => {
         rollup.set('Nats-Rollup', scope)
         const answer = await withNats(
           server.url,
-          async (client) => (await client.request(subject, '', { headers: rollup, timeout: 5000 })).string(),
+          async (client) => (await client.request(subject, '', { headers: rollup, timeout: patienceMs })).string(),
           connectionOf(role),
         )
         expect(answer).toContain('rollup not permitted')
@@ -134,7 +135,7 @@ describe('least privilege', () => {
     const consumer = await worker.queue.consume('default', async ({ offer: { taskId } }) => void done.push(taskId), {
       workerId: 'worker-1',
       concurrency: 2,
-      claimTtlMs: 5000,
+      claimTtlMs: 60_000,
     })
     onTestFinished(() => consumer.close())
     await coordinator.queue.offer([{ ...offer, taskId: 'b' } as Parameters<typeof coordinator.queue.offer>[0][number]])
@@ -215,7 +216,7 @@ async function expectRefused(role: Role, subjects: readonly string[]): Promise<v
     server.url,
     async (client) => {
       for (const subject of subjects) {
-        const answer = await client.request(subject, '{}', { timeout: 5000 }).catch((error: unknown) => error)
+        const answer = await client.request(subject, '{}', { timeout: patienceMs }).catch((error: unknown) => error)
         const reason = answer instanceof Error ? `${answer.message} ${String(answer.cause)}` : 'it was answered'
         expect([subject, reason.includes('Permissions Violation')]).toEqual([subject, true])
       }

@@ -4,6 +4,7 @@ import { startNats, startProxy, type TestServer } from '@reprise/test-servers'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { eventually, failureOf, open } from './log-facts.js'
 import { removeStreams, uniquePrefix, withNats } from './nats-facts.js'
+import { patienceMs } from './patience.js'
 
 let server: TestServer
 beforeAll(async () => {
@@ -29,6 +30,12 @@ function storeOf({ artifacts }: Adapter): ArtifactStore {
   return artifacts
 }
 
+const countOf = (prefix: string): Promise<number> =>
+  withNats(server.url, async (client) => {
+    const answer = await client.request(`$JS.API.STREAM.INFO.${prefix}-artifacts`, '', { timeout: patienceMs })
+    return answer.json<{ state: { messages: number } }>().state.messages
+  })
+
 async function readAll(store: ArtifactStore, stored: StoredArtifact): Promise<string> {
   const chunks: Uint8Array[] = []
   for await (const chunk of store.read(stored)) chunks.push(chunk)
@@ -41,7 +48,7 @@ describe('artifacts', () => {
     const proxy = await startProxy(server.url)
     onTestFinished(() => proxy[Symbol.asyncDispose]())
     const store = storeOf(await open(options))
-    const faulty = storeOf(await open({ ...options, servers: proxy.url(server.url), requestTimeoutMs: 1000 }))
+    const faulty = storeOf(await open({ ...options, servers: proxy.url(server.url), requestTimeoutMs: 4000 }))
     let published = false
     proxy.onData('toServer', (bytes) => {
       if (!bytes.includes(`HPUB ${options.prefix}.artifacts.sha256`)) return
@@ -50,12 +57,7 @@ describe('artifacts', () => {
     })
     const failing = failureOf(() => put(faulty, 'same bytes'))
     await eventually('the first is told of nothing', () => published)
-    await eventually('it is stored all the same', () =>
-      withNats(server.url, async (client) => {
-        const answer = await client.request(`$JS.API.STREAM.INFO.${options.prefix}-artifacts`)
-        return answer.json<{ state: { messages: number } }>().state.messages === 2
-      }),
-    )
+    await eventually('it is stored all the same', async () => (await countOf(options.prefix)) === 2)
     const stored = await put(store, 'same bytes')
     expect((await failing).code).toBe('ADAPTER_UNAVAILABLE')
     proxy.clear()
@@ -68,13 +70,15 @@ describe('artifacts', () => {
     const options = place()
     const proxy = await startProxy(server.url)
     onTestFinished(() => proxy[Symbol.asyncDispose]())
-    const store = storeOf(await open({ ...options, servers: proxy.url(server.url), requestTimeoutMs: 1000 }))
+    const store = storeOf(await open({ ...options, servers: proxy.url(server.url) }))
     let swallowed = false
     proxy.onData('toServer', (bytes) => {
       if (bytes.includes(`HPUB ${options.prefix}.artifacts.sha256`)) {
         swallowed = true
         proxy.swallow('toClient')
-      } else if (swallowed && bytes.includes('DIRECT.GET')) proxy.clear()
+      }
+      // Both come at once if this process stood still past the deadline.
+      if (swallowed && bytes.includes('DIRECT.GET')) proxy.clear()
     })
     const stored = await put(store, 'some bytes')
     expect(swallowed).toBe(true)
@@ -86,11 +90,7 @@ describe('artifacts', () => {
     const store = storeOf(await open(options))
     const [one, two] = [await put(store, 'again'), await put(store, 'again')]
     expect(two).toEqual(one)
-    const count = await withNats(server.url, async (client) => {
-      const answer = await client.request(`$JS.API.STREAM.INFO.${options.prefix}-artifacts`)
-      return answer.json<{ state: { messages: number } }>().state.messages
-    })
-    expect(count).toBe(2)
+    expect(await countOf(options.prefix)).toBe(2)
   })
 
   it('whose manifest names more chunks or bytes than it says cost no more than they say', async () => {
@@ -100,12 +100,15 @@ describe('artifacts', () => {
     const sha256 = createHash('sha256').update('0123456789').digest('hex')
     const claimed = { path: `sha256/${sha256.slice(0, 2)}/${sha256}`, sha256, bytes: 10 }
     await withNats(server.url, async (client) => {
-      const chunk = await client.request(`${options.prefix}.artifacts.chunk.${upload}`, Buffer.alloc(256 * 1024))
+      const chunk = await client.request(`${options.prefix}.artifacts.chunk.${upload}`, Buffer.alloc(256 * 1024), {
+        timeout: patienceMs,
+      })
       const { seq } = chunk.json<{ seq: number }>()
       const say = (bytes: number, count: number): Promise<unknown> =>
         client.request(
           `${options.prefix}.artifacts.sha256.${sha256}`,
           JSON.stringify({ upload, bytes, sequences: Array(count).fill(seq) }),
+          { timeout: patienceMs },
         )
       await say(10, 4000)
       expect(await store.check(claimed, 100)).toMatchObject({ ok: false, reason: 'missing' })

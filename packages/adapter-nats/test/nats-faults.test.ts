@@ -1,6 +1,8 @@
 import { jetstreamManager } from '@nats-io/jetstream'
+import type { CommitRecord } from '@reprise/core/adapter'
 import { type FaultProxy, startNats, startProxy, type TestServer } from '@reprise/test-servers'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { chunkBytes } from '../src/artifact-manifest.js'
 import {
   appendAll,
   eventually,
@@ -11,6 +13,7 @@ import {
   open,
   readAll,
   receive,
+  recordAfter,
   run,
   textsOf,
   untilThere,
@@ -22,7 +25,7 @@ interface Scene {
   readonly server: TestServer
   readonly proxy: FaultProxy
   /** Through the proxy. */
-  readonly faulty: { servers: string; prefix: string; requestTimeoutMs: number }
+  readonly faulty: { servers: string; prefix: string }
   /** Past it. */
   readonly sound: { servers: string; prefix: string }
 }
@@ -37,8 +40,7 @@ async function scene(): Promise<Scene> {
     await server.stop()
   })
   const prefix = uniquePrefix()
-  const faulty = { servers: proxy.url(server.url), prefix, requestTimeoutMs: 1000 }
-  return { server, proxy, faulty, sound: { servers: server.url, prefix } }
+  return { server, proxy, faulty: { servers: proxy.url(server.url), prefix }, sound: { servers: server.url, prefix } }
 }
 
 const countOf = (servers: string, stream: string): Promise<number> =>
@@ -47,10 +49,19 @@ const countOf = (servers: string, stream: string): Promise<number> =>
 const lastSeqOf = (servers: string, stream: string): Promise<number> =>
   withNats(servers, async (client) => (await (await jetstreamManager(client)).streams.info(stream)).state.last_seq)
 
-/** An empty message stays, so that the server never counts from 1 again; two if messages came while it was left. */
+/**
+ * Nothing is left but an empty message, which stays so that the server never counts from 1 again; two if messages came
+ * while it was left.
+ */
 async function isTrimmed({ servers, prefix }: { servers: string; prefix: string }): Promise<boolean> {
-  const count = await countOf(servers, `${prefix}-inbox`)
-  return count === 1 || count === 2
+  const stream = `${prefix}-inbox`
+  return await withNats(servers, async (client) => {
+    const manager = await jetstreamManager(client)
+    const { messages: count, first_seq: from, last_seq: to } = (await manager.streams.info(stream)).state
+    if (count < 1 || count > 2) return false
+    const left = await Promise.all([from, to].map((seq) => manager.streams.getMessage(stream, { seq })))
+    return left.every((message) => message?.data.length === 0)
+  })
 }
 
 async function deleteConsumers(servers: string, stream: string): Promise<number> {
@@ -83,9 +94,9 @@ describe('when answers are lost', () => {
 
   it('says that the outcome is unknown when reading back is swallowed too, and learns it when called again', async () => {
     const { proxy, faulty, sound } = await scene()
-    const adapter = await open(faulty)
+    const adapter = await untilThere(() => open({ ...faulty, requestTimeoutMs: 500 }))
     const records = history(2)
-    await appendAll(adapter.log, records.slice(0, 1))
+    await untilThere(() => appendAll(adapter.log, records.slice(0, 1)))
     const end = proxy.swallow('toClient')
     expect((await failureOf(() => appendAll(adapter.log, records.slice(1)))).code).toBe('ADAPTER_UNAVAILABLE')
     end()
@@ -97,17 +108,21 @@ describe('when answers are lost', () => {
     const { proxy, faulty, sound } = await scene()
     const adapter = await open(faulty)
     const receiver = receive(await open(sound))
-    const records = history(60)
-    const sent = messages('worker-1', 60)
-    for (const [i, record] of records.entries()) {
-      proxy.cutAfter(1 + i * 13, i % 2 === 0 ? 'toServer' : 'toClient')
+    const records: CommitRecord[] = []
+    const cutsWanted = 60
+    while (proxy.cuts < cutsWanted && records.length < 1_000) {
+      // A cut waits until its byte comes, in whichever exchange that is.
+      if (!proxy.cutPending) proxy.cutAfter(1 + proxy.cuts * 13, proxy.cuts % 2 === 0 ? 'toServer' : 'toClient')
+      const record = recordAfter(records.at(-1) ?? null, 'note')
       await untilThere(() => adapter.log.append(run, record))
-      await untilThere(() => adapter.inbox.send(run, sent.slice(i, i + 1)))
-      proxy.clear()
+      records.push(record)
+      await untilThere(() => adapter.inbox.send(run, messages('worker-1', 1, records.length)))
     }
-    expect(await countOf(sound.servers, `${sound.prefix}-log`)).toBe(60)
-    expect(await readAll(adapter.log)).toEqual(textsOf(records))
-    await eventually('all messages are there', () => receiver.received.some(({ seq }) => seq === 60))
+    expect(proxy.cuts).toBe(cutsWanted)
+    expect(await countOf(sound.servers, `${sound.prefix}-log`)).toBe(records.length)
+    // The last cut may have come behind the last answer.
+    expect(await untilThere(() => readAll(adapter.log))).toEqual(textsOf(records))
+    await eventually('all messages are there', () => receiver.received.some(({ seq }) => seq === records.length))
     expect(isInOrder(receiver.received)).toBe(true)
   })
 
@@ -115,34 +130,45 @@ describe('when answers are lost', () => {
     const { proxy, faulty, sound } = await scene()
     const adapter = await open(faulty)
     const receiver = receive(await open(sound))
-    const sends: Promise<unknown>[] = []
-    for (const message of messages('worker-1', 300)) {
+    const atOnce = 50
+    // The first goes alone, then all others, with an answer each: cut before, in and behind both.
+    const cuts = [
+      ...[1, 60, 200, 400, 900, 1_500].map((bytes) => [bytes, 'toServer'] as const),
+      ...[1, 40, 80, 120].map((bytes) => [bytes, 'toClient'] as const),
+    ]
+    for (const [round, [bytes, direction]] of cuts.entries()) {
+      const sent = messages('worker-1', atOnce, 1 + round * atOnce)
+      proxy.cutAfter(bytes, direction)
       // Those that fail are sent again below, in order.
-      sends.push(adapter.inbox.send(run, [message]).catch(() => {}))
-      if (message.seq % 50 === 0) {
-        await Promise.resolve()
-        proxy.cut()
-      }
+      await Promise.all(sent.map((message) => adapter.inbox.send(run, [message]).catch(() => {})))
+      expect(proxy.cuts).toBe(round + 1)
+      await untilThere(() => adapter.inbox.send(run, sent))
     }
-    await Promise.all(sends)
-    await untilThere(() => adapter.inbox.send(run, messages('worker-1', 300)))
-    await eventually('the last is there', () => receiver.received.some(({ seq }) => seq === 300))
+    const last = cuts.length * atOnce
+    await eventually('the last is there', () => receiver.received.some(({ seq }) => seq === last))
     expect(isInOrder(receiver.received)).toBe(true)
   })
 
   it('stores an artifact whole, however often the connection is cut meanwhile', async () => {
-    const { proxy, faulty } = await scene()
+    const { proxy, faulty, sound } = await scene()
     const { artifacts } = await open(faulty)
     if (artifacts === undefined) throw new Error('There is no artifact store.')
     const content = Buffer.alloc(3_000_000, 'abcdefg')
+    const pieceBytes = 500_000
     const source = async function* (): AsyncIterable<Uint8Array> {
-      for (let at = 0; at < content.length; at += 500_000) {
-        proxy.cutAfter(400_000 + at, 'toServer')
-        yield content.subarray(at, at + 500_000)
+      for (let at = 0; at < content.length; at += pieceBytes) {
+        const cuts = proxy.cuts + 1
+        // Each piece fills at least one more chunk, and the cut is in it: chunks are sent while we wait here.
+        proxy.cutAfter(1 + proxy.cuts * 45_000, 'toServer')
+        yield content.subarray(at, at + pieceBytes)
+        const chunks = Math.floor((at + pieceBytes) / chunkBytes)
+        await eventually('it was cut, and the chunks have arrived', async () => {
+          return proxy.cuts === cuts && (await countOf(sound.servers, `${sound.prefix}-artifacts`)) === chunks
+        })
       }
-      proxy.clear()
     }
     const stored = await artifacts.put(source(), content.length)
+    expect(proxy.cuts).toBe(content.length / pieceBytes)
     expect(await artifacts.check(stored, content.length)).toEqual({ ok: true, artifact: stored })
   })
 })
@@ -150,8 +176,7 @@ describe('when answers are lost', () => {
 describe('when the server goes away', () => {
   it('has every acknowledged commit and message after SIGKILL, and goes on by itself', async () => {
     const { server, sound } = await scene()
-    const options = { ...sound, requestTimeoutMs: 1000 }
-    const [writer, reader] = [await open(options), await open(options)]
+    const [writer, reader] = [await open(sound), await open(sound)]
     const [follower, receiver] = [watch(reader.log), receive(reader)]
     const records = history(90)
     const kills = new Set([30, 60])
@@ -170,7 +195,7 @@ describe('when the server goes away', () => {
 
   it('hands over what is sent after a SIGKILL, though everything before it was acknowledged and trimmed', async () => {
     const { server, sound } = await scene()
-    const adapter = await open({ ...sound, requestTimeoutMs: 1000 })
+    const adapter = await open(sound)
     const receiver = receive(adapter)
     let seq = 0
     for (let kill = 0; kill < 4; kill++) {
@@ -186,16 +211,16 @@ describe('when the server goes away', () => {
     expect(isInOrder(receiver.received)).toBe(true)
     await receiver.stop()
     const next = receive(await open(sound))
-    await adapter.inbox.send(run, messages('worker-1', 1, seq + 1))
+    await untilThere(() => adapter.inbox.send(run, messages('worker-1', 1, seq + 1)))
     await eventually('the next receiver has the next', () => next.received.length > 0)
     expect(next.received.map((message) => message.seq)).toEqual([seq + 1])
   })
 
   it('fails every call by its deadline while the server is stopped, and recovers', async () => {
     const { server, sound } = await scene()
-    const adapter = await open({ ...sound, requestTimeoutMs: 300 })
+    const adapter = await untilThere(() => open({ ...sound, requestTimeoutMs: 300 }))
     const records = history(2)
-    await appendAll(adapter.log, records.slice(0, 1))
+    await untilThere(() => appendAll(adapter.log, records.slice(0, 1)))
     await server.pause()
     const calls: (() => Promise<unknown>)[] = [
       () => adapter.log.append(run, records[1]!),
@@ -209,7 +234,7 @@ describe('when the server goes away', () => {
     await server.resume()
     await untilThere(() => adapter.log.append(run, records[1]!))
     await untilThere(() => adapter.inbox.send(run, messages('worker-1', 1)))
-    expect(await readAll(adapter.log)).toEqual(textsOf(records))
+    expect(await untilThere(() => readAll(adapter.log))).toEqual(textsOf(records))
     expect(await countOf(sound.servers, `${sound.prefix}-log`)).toBe(2)
   })
 })
@@ -217,8 +242,8 @@ describe('when the server goes away', () => {
 describe('when there is no connection', () => {
   it('fails every call soon after its deadline, and sends none of them late', async () => {
     const { proxy, faulty, sound } = await scene()
-    const adapter = await open({ ...faulty, requestTimeoutMs: 300 })
-    await appendAll(adapter.log, history(1))
+    const adapter = await untilThere(() => open({ ...faulty, requestTimeoutMs: 300 }))
+    await untilThere(() => appendAll(adapter.log, history(1)))
     proxy.refuse()
     proxy.cut()
     const start = performance.now()
@@ -233,7 +258,7 @@ describe('when there is no connection', () => {
     // Two deadlines at most each; the rest is a slow machine.
     expect(performance.now() - start).toBeLessThan(10_000)
     await proxy.accept()
-    await untilThere(async () => void (await adapter.log.head(run)))
+    await untilThere(() => adapter.log.head(run))
     expect(await countOf(sound.servers, `${sound.prefix}-log`)).toBe(1)
     expect(await countOf(sound.servers, `${sound.prefix}-inbox`)).toBe(0)
   })

@@ -17,12 +17,13 @@ import {
   watch,
 } from './log-facts.js'
 import { removeStreams, uniquePrefix } from './nats-facts.js'
+import { patienceMs } from './patience.js'
 
 interface Scene {
   readonly server: TestServer
   readonly proxy: FaultProxy
   /** Through the proxy. */
-  readonly faulty: { servers: string; prefix: string; requestTimeoutMs: number }
+  readonly faulty: { servers: string; prefix: string }
   /** Past it. */
   readonly sound: { servers: string; prefix: string }
 }
@@ -35,8 +36,7 @@ async function scene(): Promise<Scene> {
     await server.stop()
   })
   const prefix = uniquePrefix()
-  const faulty = { servers: proxy.url(server.url), prefix, requestTimeoutMs: 2000 }
-  return { server, proxy, faulty, sound: { servers: server.url, prefix } }
+  return { server, proxy, faulty: { servers: proxy.url(server.url), prefix }, sound: { servers: server.url, prefix } }
 }
 
 /** While those behind the proxy have no connection. */
@@ -74,7 +74,7 @@ describe('when the server comes back with another history', () => {
     const place = await scene()
     const records = history(3)
     const other = history(2, 'another')
-    const adapter = await open({ ...place.faulty, requestTimeoutMs: 20_000 })
+    const adapter = await open({ ...place.faulty, requestTimeoutMs: patienceMs })
     await appendAll(adapter.log, records.slice(0, 2))
     let appending: Promise<Error & { code: string }> | null = null
     await unseen(place, async () => {
@@ -121,13 +121,17 @@ describe('when the server comes back with another history', () => {
   })
 
   it('hands over every message of an inbox that was made again, and purges none unread', async () => {
-    const { sound } = await scene()
-    const [worker, coordinator] = [await open(sound), await open(sound)]
+    const { proxy, faulty, sound } = await scene()
+    const worker = await open(sound)
+    const coordinator = await open({ ...faulty, requestTimeoutMs: patienceMs })
     const receiver = receive(coordinator)
     for (const message of messages('worker-1', 20)) await worker.inbox.send(run, [message])
     await eventually('the first are there', () => receiver.received.length >= 20)
+    // Whatever the receiver asks meanwhile is answered once the stream is there: one that is gone would end it.
+    proxy.hold('toServer')
     await removeStreams(sound.servers, sound.prefix)
     const other = await open(sound)
+    proxy.release('toServer')
     for (const message of messages('worker-2', 30)) await other.inbox.send(run, [message])
     const seen = () => receiver.received.filter(({ sender }) => sender === 'worker-2').map(({ seq }) => seq)
     await eventually('all are there', () => new Set(seen()).size === 30)

@@ -11,6 +11,7 @@ import {
   eventually,
   failureOf,
   history,
+  messages,
   open,
   readAll,
   recordAfter,
@@ -193,9 +194,13 @@ describe('the log in a stream', () => {
         await adapter.log.append(run, records[4]!)
         adapters.push([name, adapter])
       }
-      await removeStreams(options.servers, options.prefix)
+      await removeStreamsAloud(options)
       const other = history(count, 'another')
       await appendAll((await open(options)).log, other)
+      // By the answer each has heard what the server told before.
+      for (const { inbox } of [writer, ...adapters.map(([, adapter]) => adapter)]) {
+        await inbox.send(run, messages('anybody', 1))
+      }
       for (const [name, { log }] of [...adapters, ['append', writer] as const]) {
         const { code, message } = await failureOf(async () => calls[name]?.(log))
         expect([count, name, code, message.includes('went back')]).toEqual([count, name, 'LOG_CORRUPT', true])
@@ -214,7 +219,7 @@ describe('the log in a stream', () => {
   })
 
   it('says which stream is gone', async () => {
-    const options = { ...place(), requestTimeoutMs: 1000 }
+    const options = place()
     const adapter = await open(options)
     await appendAll(adapter.log, history(2))
     const follower = watch(adapter.log)
@@ -227,6 +232,19 @@ describe('the log in a stream', () => {
     expect(String(await follower.ended)).toContain('deleted')
   })
 })
+
+/** Resolves once the server has told all who listen that the log is gone: it does so when it has the time. */
+const removeStreamsAloud = ({ servers, prefix }: { servers: string; prefix: string }): Promise<void> =>
+  withNats(servers, async (client) => {
+    let told = false
+    const callback = (): void => {
+      told = true
+    }
+    client.subscribe(`$JS.EVENT.ADVISORY.STREAM.DELETED.${prefix}-log`, { callback })
+    await client.flush()
+    await removeStreams(servers, prefix)
+    await eventually('the server has told', () => told)
+  })
 
 const damaged = (text: string): Uint8Array => {
   const bytes = Buffer.from(text)

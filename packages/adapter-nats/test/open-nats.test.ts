@@ -10,6 +10,7 @@ import { openNats } from '../src/index.js'
 import type { OpenNatsOptions } from '../src/open-options.js'
 import { appendAll, failureOf, history, open } from './log-facts.js'
 import { removeStreams, uniquePrefix, withNats } from './nats-facts.js'
+import { patienceMs } from './patience.js'
 
 let server: TestServer
 beforeAll(async () => {
@@ -113,7 +114,7 @@ describe('opening', () => {
     const config = 'accounts { PLAIN { users: [{ user: plain, password: plain }] } }\n'
     await using plain = await startNats({ private: true, config })
     const connection = { user: 'plain', pass: 'plain' }
-    const off = await failureOf(() => openNats({ servers: plain.url, connection, requestTimeoutMs: 2000 }))
+    const off = await failureOf(() => openNats({ servers: plain.url, connection }))
     expect([off.code, off.message.includes('JetStream')]).toEqual(['UNSAFE_SERVER', true])
   })
 
@@ -187,6 +188,6 @@ describe('opening', () => {
   it('lets its process end once it is closed', async () => {
     const { servers, prefix } = place()
     const script = fileURLToPath(new URL('./open-and-close.mjs', import.meta.url))
-    await promisify(execFile)(process.execPath, [script, servers, prefix], { timeout: 20_000 })
+    await promisify(execFile)(process.execPath, [script, servers, prefix], { timeout: patienceMs })
   })
 })

@@ -1,7 +1,20 @@
 import type { ConsumeOptions, Delivery } from '@reprise/core/adapter'
 import { startNats, startProxy, type TestServer } from '@reprise/test-servers'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { anOffer, gate, id, offersNamed, openParts, type QueueParts, run, taskOf, until } from './queue-parts.js'
+import {
+  anOffer,
+  gate,
+  id,
+  longClaimMs,
+  offersNamed,
+  openParts,
+  type QueueParts,
+  run,
+  shortClaimMs,
+  taskOf,
+  until,
+  whereClaimed,
+} from './queue-parts.js'
 
 let server: TestServer
 let prefix = ''
@@ -67,7 +80,7 @@ const includesAll = (seen: ReadonlySet<string>, wanted: readonly string[]): bool
   wanted.every((taskId) => seen.has(taskId))
 
 describe('a server', () => {
-  it('that is killed and started again while workers are at it costs no attempt', { timeout: 90_000 }, async () => {
+  it('that is killed and started again while workers are at it costs no attempt', async () => {
     const [coordinator, one, other] = [await open(), await open(), await open()]
     const seen = new Set<string>()
     const take = async (delivery: Delivery): Promise<void> => {
@@ -88,21 +101,21 @@ describe('a server', () => {
     const before = seen.size
     await until('work goes on after the last restart', () => seen.size > before + 50)
     const offered = await load.stop()
-    await until('everything that was offered was delivered', () => includesAll(seen, offered), 60_000)
-    await until('nothing is left', async () => {
-      const path = `STREAM.INFO.${prefix}-tasks`
-      const { state } = await coordinator.connection.api<{ state: { messages: number } }>(path, null, {
-        doing: 'Looking',
-      })
-      return state.messages === 0
+    await until('everything that was offered was delivered', () => includesAll(seen, offered))
+    // Not that the stream is empty: a server 2.9 that is killed can forget that it has removed what it knows as settled.
+    await until('nothing is left to hand out or to settle', async () => {
+      const path = `CONSUMER.INFO.${prefix}-tasks.default`
+      const { num_pending: waiting, num_ack_pending: claimed } = await coordinator.connection.api<{
+        num_pending: number
+        num_ack_pending: number
+      }>(path, null, { doing: 'Looking' })
+      return waiting === 0 && claimed === 0
     })
     expect(errors.filter((message) => message.includes('was deleted'))).toEqual([])
   })
 
-  it('that hangs for a while costs no attempt, and offering fails by its own deadline', {
-    timeout: 90_000,
-  }, async () => {
-    const coordinator = await open(server.url, { requestTimeoutMs: 500 })
+  it('that hangs for a while costs no attempt, and offering fails by its own deadline', async () => {
+    const coordinator = await open(server.url, { requestTimeoutMs: 4_000 })
     const other = await open()
     const seen = new Set<string>()
     await other.queue.consume('default', async (delivery) => void seen.add(taskOf(delivery)), worker('w'))
@@ -129,7 +142,7 @@ describe('a server', () => {
   })
 
   it('that hangs does not keep a consumer from closing', async () => {
-    const parts = await open(server.url, { requestTimeoutMs: 500 })
+    const parts = await open(server.url, { requestTimeoutMs: 4_000 })
     const consumer = await parts.queue.consume('default', async () => {}, worker('w'))
     await server.pause()
     try {
@@ -141,7 +154,7 @@ describe('a server', () => {
 })
 
 describe('a connection', () => {
-  it('that is cut again and again costs no attempt', { timeout: 90_000 }, async () => {
+  it('that is cut again and again costs no attempt', async () => {
     await using proxy = await startProxy(server.url)
     const coordinator = await open(proxy.url(server.url))
     const through = await open(proxy.url(server.url))
@@ -149,13 +162,14 @@ describe('a connection', () => {
     await through.queue.consume('default', async (delivery) => void seen.add(taskOf(delivery)), worker('w'))
     const load = offering(coordinator)
     for (let cuts = 1; cuts <= 8; cuts++) {
-      const before = seen.size
       // In the middle of whatever is on its way.
       proxy.cutAfter(1 + 997 * cuts, cuts % 2 === 0 ? 'toServer' : 'toClient')
-      await until('it was cut and work goes on', () => seen.size > before + 60)
+      await until('it was cut', () => proxy.cuts === cuts)
+      const before = seen.size
+      await until('work goes on', () => seen.size > before + 60)
     }
     const offered = await load.stop()
-    await until('everything is delivered', () => includesAll(seen, offered), 60_000)
+    await until('everything is delivered', () => includesAll(seen, offered))
     await Promise.all(opened.splice(0).map((parts) => parts.close()))
   })
 
@@ -172,7 +186,7 @@ describe('a connection', () => {
         started.open()
         await done.opened
       },
-      worker('w', { claimTtlMs: 60_000 }),
+      worker('w', { claimTtlMs: longClaimMs }),
     )
     await started.opened
     proxy.refuse()
@@ -199,7 +213,7 @@ describe('a connection', () => {
         started.open()
         await done.opened
       },
-      worker('cut off'),
+      worker('cut off', { claimTtlMs: shortClaimMs }),
     )
     await started.opened
     proxy.refuse()
@@ -211,7 +225,7 @@ describe('a connection', () => {
         heir = delivery
         await heirDone.opened
       },
-      worker('heir'),
+      worker('heir', { claimTtlMs: shortClaimMs }),
     )
     await until('another worker has it', () => heir !== undefined)
     expect(heir?.deliveries).toBe(2)
@@ -219,7 +233,7 @@ describe('a connection', () => {
     await proxy.accept()
     await until('the first is told', () => first?.signal.aborted === true)
     expect(first?.signal.reason).toMatchObject({ code: 'CLAIM_LOST' })
-    expect(await coordinator.queue.locate(run, id('a'), 1)).toMatchObject({ at: 'claimed', workerId: 'heir' })
+    expect(await whereClaimed(coordinator.queue, 'a')).toMatchObject({ workerId: 'heir' })
     heirDone.open()
     await until('the heir settles it', async () => (await coordinator.queue.locate(run, id('a'), 1)).at === 'unknown')
     await through.close()
@@ -238,7 +252,7 @@ describe('a connection', () => {
         started.open()
         return new Promise(() => {})
       },
-      worker('w', { claimTtlMs: 60_000 }),
+      worker('w', { claimTtlMs: longClaimMs }),
     )
     await started.opened
     proxy.refuse()
@@ -346,16 +360,10 @@ describe('what somebody deletes', () => {
         () => false,
       ),
     )
-    await until(
-      'the new one is claimed',
-      async () => (await coordinator.queue.locate(run, id('new'), 1)).at === 'claimed',
-    )
+    await whereClaimed(coordinator.queue, 'new')
     done.open()
     await coordinator.queue.offer([anOffer('last')])
-    await until(
-      'the last one is claimed',
-      async () => (await coordinator.queue.locate(run, id('last'), 1)).at === 'claimed',
-    )
-    expect(await coordinator.queue.locate(run, id('new'), 1)).toMatchObject({ at: 'claimed' })
+    await whereClaimed(coordinator.queue, 'last')
+    expect(await whereClaimed(coordinator.queue, 'new')).toMatchObject({ at: 'claimed' })
   })
 })

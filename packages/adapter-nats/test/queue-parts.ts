@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import type { NodeConnectionOptions } from '@nats-io/transport-node'
-import type { Delivery, Offer, RunId, TaskId, TaskQueue } from '@reprise/core/adapter'
+import type { Delivery, Offer, RunId, TaskId, TaskQueue, Whereabouts } from '@reprise/core/adapter'
 import { namesOf } from '../src/names.js'
 import { NatsConnection } from '../src/nats-connection.js'
 import { natsQueue } from '../src/queue/nats-queue.js'
 import { tasksStream } from '../src/queue/tasks-stream.js'
 import { ensureStream } from '../src/streams.js'
+import { patienceMs } from './patience.js'
 
 export interface QueueParts {
   readonly queue: TaskQueue
@@ -47,20 +48,29 @@ export const offersNamed = (count: number, prefix = 'task-'): Offer[] =>
 
 export const taskOf = ({ offer }: Delivery): string => offer.taskId
 
-const deadlineMs = 20_000
+/** A claim that does not run out while anybody waits for something here. */
+export const longClaimMs = 10 * patienceMs
+/** A claim that a test waits out. It stands while its worker does nothing for a moment, as on a busy machine. */
+export const shortClaimMs = 5_000
 const lookMs = 5
 
 /** Looks again and again until `condition` holds. */
-export async function until(
-  what: string,
-  condition: () => boolean | Promise<boolean>,
-  withinMs = deadlineMs,
-): Promise<void> {
-  const end = Date.now() + withinMs
+export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  const end = Date.now() + patienceMs
   while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`After ${withinMs} ms it still does not hold that ${what}.`)
+    if (Date.now() > end) throw new Error(`After ${patienceMs} ms it still does not hold that ${what}.`)
     await new Promise((resolve) => setTimeout(resolve, lookMs))
   }
+}
+
+/** Where the attempt is once its holder has answered: one that cannot within a second is taken for busy or dead. */
+export async function whereClaimed(queue: TaskQueue, taskId: string): Promise<Whereabouts> {
+  const answers: Whereabouts[] = []
+  await until(`the holder of ${taskId} says so`, async () => {
+    answers.push(await queue.locate(run, id(taskId), 1))
+    return answers.at(-1)?.at === 'claimed'
+  })
+  return answers.at(-1) as Whereabouts
 }
 
 export interface Gate {

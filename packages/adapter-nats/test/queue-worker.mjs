@@ -1,10 +1,11 @@
 // A worker process for the tests of delivery. It says what it does, one line each, and ends when told to on stdin.
+import { existsSync } from 'node:fs'
 import { namesOf } from '../dist/names.js'
 import { NatsConnection } from '../dist/nats-connection.js'
 import { natsQueue } from '../dist/queue/nats-queue.js'
 
 const options = JSON.parse(process.argv[2] ?? '{}')
-const { url, prefix, workerId, concurrency, claimTtlMs, blockMs, hold, drainMs } = options
+const { url, prefix, workerId, concurrency, claimTtlMs, blockUntil, hold, drainMs } = options
 
 /** @param {unknown[]} words */
 const say = (...words) => process.stdout.write(`${words.join(' ')}\n`)
@@ -12,13 +13,15 @@ const say = (...words) => process.stdout.write(`${words.join(' ')}\n`)
 const connection = await NatsConnection.open({ servers: url, requestTimeoutMs: 5_000 })
 const queue = natsQueue({ connection, names: namesOf(prefix), replicas: 1, createStreams: true })
 
-/** Stands still as a computation does that never lets go. */
-const block = () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, blockMs)
+/** Stands still as a computation does that never lets go, until that file is there. */
+const block = () => {
+  while (!existsSync(blockUntil)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
+}
 
 /** @type {import('@reprise/core/adapter').DeliveryHandler} */
 const handler = async ({ offer, deliveries, signal }) => {
   say('began', offer.taskId, deliveries)
-  if (blockMs !== undefined) block()
+  if (blockUntil !== undefined) block()
   if (!hold) return
   await new Promise((resolve) => {
     if (signal.aborted) resolve(null)

@@ -10,12 +10,15 @@ import {
   type Gate,
   gate,
   id,
+  longClaimMs,
   offersNamed,
   openParts,
   type QueueParts,
   run,
+  shortClaimMs,
   taskOf,
   until,
+  whereClaimed,
 } from './queue-parts.js'
 
 let server: TestServer
@@ -206,7 +209,7 @@ describe('delivery', () => {
         counts.set(taskOf(delivery), (counts.get(taskOf(delivery)) ?? 0) + 1)
         await done.opened
       },
-      worker('w', { concurrency: 16, claimTtlMs: 1_000 }),
+      worker('w', { concurrency: 16, claimTtlMs: shortClaimMs }),
     )
     await until('all run', () => counts.size === 16)
     const other: string[] = []
@@ -214,9 +217,9 @@ describe('delivery', () => {
     await idle.queue.consume(
       'default',
       async (delivery) => void other.push(taskOf(delivery)),
-      worker('idle', { concurrency: 16, claimTtlMs: 1_000 }),
+      worker('idle', { concurrency: 16, claimTtlMs: shortClaimMs }),
     )
-    const end = Date.now() + 3_500
+    const end = Date.now() + 3.5 * shortClaimMs
     await until('time passes', () => Date.now() > end || other.length > 0)
     done.open()
     await until('all are settled', async () => (await messagesIn(idle)) === 0)
@@ -298,8 +301,8 @@ describe('claims', () => {
       worker('w'),
     )
     await started.opened
-    const where = await coordinator.queue.locate(run, id('a'), 1)
-    expect(where).toMatchObject({ at: 'claimed', workerId: 'w', deliveries: 1, progress: { step: 3 } })
+    const where = await whereClaimed(coordinator.queue, 'a')
+    expect(where).toMatchObject({ workerId: 'w', deliveries: 1, progress: { step: 3 } })
   })
 
   it('are given back on close, and others have them at once, with those still on the way', async () => {
@@ -311,11 +314,15 @@ describe('claims', () => {
       const closing = await first.queue.consume(
         'default',
         never,
-        worker(`w${i}`, { concurrency: 8, claimTtlMs: 60_000 }),
+        worker(`w${i}`, { concurrency: 8, claimTtlMs: longClaimMs }),
       )
       await closing.close()
     }
-    await second.queue.consume('default', async (delivery) => void seen.add(taskOf(delivery)), worker('heir'))
+    await second.queue.consume(
+      'default',
+      async (delivery) => void seen.add(taskOf(delivery)),
+      worker('heir', { claimTtlMs: longClaimMs }),
+    )
     await until('the heir has them all', () => seen.size === 200)
   })
 

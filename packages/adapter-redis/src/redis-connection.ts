@@ -92,14 +92,22 @@ export class RedisConnection {
     return await Promise.all(nodes.map((node) => this.#call(name, args, name, { node })))
   }
 
-  /** Runs a script: by its digest, and with its text if the server has forgotten it. Errors as `call`. */
+  /**
+   * Runs a script: by its digest, and with its text if the server has forgotten it. Errors as `call`. A call that comes
+   * again with its text may be overtaken by a later one, if somebody else brought the text meanwhile: see `scriptInOrder`.
+   */
   async script(script: LuaScript, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown> {
     try {
       return await this.#call('EVALSHA', [script.sha1, keys.length, ...keys, ...args], script.name, {})
     } catch (error) {
       if (!isForgotten(error)) throw error
-      return await this.#call('EVAL', [script.lua, keys.length, ...keys, ...args], script.name, {})
+      return await this.scriptInOrder(script, keys, args)
     }
+  }
+
+  /** As `script`, of which calls take effect in the order in which they were made: the text goes along each time. */
+  scriptInOrder(script: LuaScript, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown> {
+    return this.#call('EVAL', [script.lua, keys.length, ...keys, ...args], script.name, {})
   }
 
   /** Ends the socket at once. Calls without a reply fail with `CLOSED`. Closing twice is harmless. */

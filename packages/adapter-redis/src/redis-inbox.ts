@@ -46,7 +46,7 @@ export class RedisInbox implements Inbox {
   /** One after the other: if a step fails, nothing behind it was sent. */
   async #sendSteps(runId: RunId, steps: readonly string[][]): Promise<void> {
     const { connection, keys } = this.#parts
-    for (const step of steps) await connection.script(sendScript, [keys.inbox(runId), keys.log(runId)], step)
+    for (const step of steps) await connection.scriptInOrder(sendScript, [keys.inbox(runId), keys.log(runId)], step)
   }
 
   async receive(runId: RunId, handler: InboxHandler, signal: AbortSignal): Promise<void> {

@@ -3,6 +3,9 @@ import { startRedis, type TestServer } from '@reprise/test-servers'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openRedis } from '../src/index.js'
+import { allowSlowTests, patientMs } from './slow-machine.js'
+
+allowSlowTests()
 
 const script = new URL('./adapter-process.mjs', import.meta.url)
 let server: TestServer
@@ -28,7 +31,7 @@ async function removeKeys(): Promise<void> {
 
 const create = async () => {
   tests++
-  const options = { url: server.url, prefix: `${prefix}-${tests}` }
+  const options = { url: server.url, prefix: `${prefix}-${tests}`, commandTimeoutMs: patientMs }
   return { open: () => openRedis(options), openMortal: () => openAdapterProcess(script, options) }
 }
 // The server goes with everything on it, or is cleared at the end.

@@ -33,6 +33,15 @@ async function backUp(): Promise<() => Promise<void>> {
   }
 }
 
+/** Begins something that waits for a log; resolves once it does wait. The server may not have seen yet that others left. */
+async function onceWaiting<T>(begin: () => T): Promise<{ waiting: T }> {
+  const waits = async () => /cmd=xread/.test(String(await fixture.raw.client('LIST')))
+  await eventually('the watches of other tests are gone', async () => !(await waits()))
+  const waiting = begin()
+  await eventually('the watch waits', waits)
+  return { waiting }
+}
+
 describe('a log of which the server has lost something', () => {
   it('is refused by whoever has seen more, after FLUSHALL', async () => {
     const [writer, reader] = [await fixture.open(), await fixture.open()]
@@ -118,7 +127,9 @@ describe('a log of which the server has lost something', () => {
     const closing = recordAfter(records.at(-1), completedEvent)
     await appendAll(one.log, run, [...records, closing])
     expect((await other.log.head(run))?.index).toBe(3)
-    const watching = codeOf(() => collect(other.log.watch(run, 4, new AbortController().signal)))
+    const { waiting: watching } = await onceWaiting(() =>
+      codeOf(() => collect(other.log.watch(run, 4, new AbortController().signal))),
+    )
     await one.log.remove(run)
     expect(await watching).toBe('RUN_UNKNOWN')
     expect(await other.log.head(run)).toBe(null)
@@ -153,11 +164,11 @@ describe('a log of which the server has lost something', () => {
     const records = history(3)
     await appendAll(one.log, run, records)
     const texts: string[] = []
-    const watching = codeOf(async () => {
-      for await (const batch of other.log.watch(run, 0, new AbortController().signal)) texts.push(...batch)
-    })
-    const clients = async () => String(await fixture.raw.client('LIST'))
-    await eventually('the watch waits', async () => /cmd=xread/.test(await clients()))
+    const { waiting: watching } = await onceWaiting(() =>
+      codeOf(async () => {
+        for await (const batch of other.log.watch(run, 0, new AbortController().signal)) texts.push(...batch)
+      }),
+    )
     // In one step, as if the watch had slept: removed, and longer than it was.
     const next = history(8, 'next life')
     const step = fixture.raw.multi().del(keysNow().log(run))

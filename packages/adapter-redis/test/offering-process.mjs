@@ -6,7 +6,7 @@ const [url = '', prefix = ''] = process.argv.slice(2)
 const { cache } = createRequire(import.meta.url)
 const isLoaded = () => Object.keys(cache).some((path) => /[\\/]bullmq[\\/]/.test(path))
 
-const adapter = await openRedis({ url, prefix })
+const adapter = await openRedis({ url, prefix, commandTimeoutMs: 30_000 })
 const [runId, taskId] = /** @type {any} */ (['run-1', 'offered'])
 await adapter.queue.offer([{ runId, taskId, attempt: 1, lane: 'offered', digest: 'ab'.repeat(32), body: '{}' }])
 const offering = isLoaded()

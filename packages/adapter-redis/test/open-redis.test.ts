@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest'
 import { type OpenRedisOptions, openRedis } from '../src/index.js'
 import { redisFixture } from './redis-fixture.js'
 import { appendAll, codeOf, collect, eventually, failureOf, history, readAll, runId, textsOf } from './redis-history.js'
+import { patientMs, waitMs } from './slow-machine.js'
 
 const run = runId('run-1')
 const fixture = redisFixture({ private: true })
@@ -44,7 +45,7 @@ describe('openRedis', () => {
 
   it.each(['allkeys-lru', 'volatile-ttl', 'allkeys-random'])('refuses a server that evicts by %s', async (policy) => {
     const failure = await withSetting('maxmemory-policy', policy, () =>
-      failureOf(() => openRedis({ url: fixture.server.url })),
+      failureOf(() => openRedis({ url: fixture.server.url, commandTimeoutMs: patientMs })),
     )
     expect(failure).toMatchObject({ code: 'UNSAFE_SERVER', details: { evictionPolicy: policy } })
     expect(failure.message).toContain('noeviction')
@@ -52,7 +53,9 @@ describe('openRedis', () => {
 
   it('takes or refuses the persistence of the server as it was required', async () => {
     const open = (requireDurable: 'process' | 'os') =>
-      codeOf(async () => (await openRedis({ url: fixture.server.url, requireDurable })).close())
+      codeOf(async () =>
+        (await openRedis({ url: fixture.server.url, requireDurable, commandTimeoutMs: patientMs })).close(),
+      )
     const opened = async () => [await open('process'), await open('os')]
     const found: Record<string, string[]> = {}
     for (const fsync of ['always', 'everysec', 'no']) {
@@ -69,6 +72,8 @@ describe('openRedis', () => {
 
   it('tells in diagnose what the settings mean, and what is wrong with them', async () => {
     const adapter = await fixture.open()
+    // Beside these bytes, what connections that come and go use of the memory is nothing.
+    await fixture.raw.setrange('ballast', 32_000_000, 'x')
     const diagnosis = async () => {
       const { durable, findings } = await adapter.diagnose()
       return { durable, levels: Object.fromEntries(findings.map(({ name, level }) => [name, level])), findings }
@@ -95,6 +100,7 @@ describe('openRedis', () => {
       expect((await diagnosis()).levels).toMatchObject({ memory: 'warning', 'append-cost': 'problem' }),
     )
     expect(await fixture.raw.keys(`*${fixture.prefix}:probe*`)).toEqual([])
+    await fixture.raw.del('ballast')
   })
 
   it('says so when the server has no memory left, and goes on when it has', async () => {
@@ -120,7 +126,7 @@ describe('openRedis', () => {
       private: true,
       settings: { replicaof: `127.0.0.1 ${fixture.server.port}` },
     })
-    const failure = await failureOf(() => openRedis({ url: replica.url }))
+    const failure = await failureOf(() => openRedis({ url: replica.url, commandTimeoutMs: patientMs }))
     expect(failure).toMatchObject({ code: 'UNSAFE_SERVER', details: { role: 'slave' } })
   })
 
@@ -129,13 +135,14 @@ describe('openRedis', () => {
     const { port } = fixture.server
     const urls = [`redis://someone:secret-3@127.0.0.1:${port}`, `redis://nobody:secret-4@127.0.0.1:${port}/3`]
     for (const url of urls) {
-      const failure = await failureOf(() => openRedis({ url, commandTimeoutMs: 60_000 }))
+      const failure = await failureOf(() => openRedis({ url, commandTimeoutMs: 600_000 }))
       expect(failure).toMatchObject({ code: 'INVALID_INPUT' })
       expect(`${failure.message} ${failure.stack} ${JSON.stringify(failure)} ${String(failure.cause)}`).not.toMatch(
         /secret/,
       )
     }
-    await (await openRedis({ url: `redis://someone:secret-2@127.0.0.1:${port}/3`, prefix: fixture.prefix })).close()
+    const url = `redis://someone:secret-2@127.0.0.1:${port}/3`
+    await (await openRedis({ url, prefix: fixture.prefix, commandTimeoutMs: patientMs })).close()
   })
 
   it('fails by its deadline where nobody listens, and where nobody answers', async () => {
@@ -155,7 +162,10 @@ describe('openRedis', () => {
   it('takes options for ioredis, or a client, which stays its owner’s', async () => {
     const { host, port } = fixture.server
     const client = new Redis({ host, port, lazyConnect: true, stringNumbers: true, replyMapping: 'resp3' })
-    const [one, other] = [await openRedis({ connection: { host, port } }), await openRedis({ connection: client })]
+    const [one, other] = [
+      await openRedis({ connection: { host, port }, commandTimeoutMs: patientMs }),
+      await openRedis({ connection: client, commandTimeoutMs: patientMs }),
+    ]
     await appendAll(one.log, run, history(2))
     expect(await readAll(other.log, run)).toEqual(textsOf(history(2)))
     await Promise.all([one.close(), other.close()])
@@ -183,7 +193,7 @@ describe('openRedis', () => {
   it('lets the process end once it is closed', async () => {
     const script = `
       import { openRedis } from '@reprise/adapter-redis'
-      const adapter = await openRedis({ url: '${fixture.server.url}' })
+      const adapter = await openRedis({ url: '${fixture.server.url}', commandTimeoutMs: ${patientMs} })
       const never = new AbortController().signal
       void adapter.inbox.receive('run-1', async () => {}, never)
       void (async () => { for await (const _ of adapter.log.watch('run-1', 0, never)); })()
@@ -195,7 +205,7 @@ describe('openRedis', () => {
     const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
       cwd: new URL('..', import.meta.url),
       stdio: ['ignore', 'pipe', 'inherit'],
-      timeout: 20_000,
+      timeout: 2 * waitMs,
     })
     let output = ''
     child.stdout.on('data', (text) => {

@@ -26,16 +26,20 @@ it('delivers, gives back, withdraws and takes from the dead with no more rights 
   await coordinator.queue.offer([...names, anOffer('withdrawn')])
   await coordinator.queue.withdraw(run, anOffer('withdrawn').taskId, 1)
 
-  const dead = await record(dying, { claimTtlMs: 500, concurrency: 1 }, () => new Promise(() => {}))
+  const dead = await record(dying, { claimTtlMs: 600_000, concurrency: 1 }, () => new Promise(() => {}))
   await until(() => dead.deliveries.length > 0, 'the first worker has one')
-  // As if it were gone: its heartbeats find a claim that is another's.
-  await redis.set(`{${prefix}:lane:default}:tasks:run-1.task-0.1:lock`, 'somebody', 'PX', 1)
+  // As if it were gone: its claim has run out, and no heartbeat comes for minutes.
+  await redis.del(`{${prefix}:lane:default}:tasks:run-1.task-0.1:lock`)
   const done = gate()
-  const living = await record(worker, { claimTtlMs: 500, concurrency: 8 }, async ({ offer, deliveries, progress }) => {
-    progress({ done: 1 })
-    if (offer.taskId === 'bad' && deliveries < 3) throw new Error('not this time')
-    if (offer.taskId === 'kept' || offer.taskId === 'waiting') await done.opened
-  })
+  const living = await record(
+    worker,
+    { claimTtlMs: 6_000, concurrency: 8 },
+    async ({ offer, deliveries, progress }) => {
+      progress({ done: 1 })
+      if (offer.taskId === 'bad' && deliveries < 3) throw new Error('not this time')
+      if (offer.taskId === 'kept' || offer.taskId === 'waiting') await done.opened
+    },
+  )
   const progressOf = async (id: string): Promise<unknown> => {
     const found = await inspector.queue.locate(run, anOffer(id).taskId, 1)
     return found.at === 'claimed' ? found.progress : undefined
@@ -44,6 +48,7 @@ it('delivers, gives back, withdraws and takes from the dead with no more rights 
   await coordinator.queue.withdraw(run, anOffer('kept').taskId, 1)
   const kept = living.deliveries.find(({ offer }) => offer.taskId === 'kept')
   await until(() => kept?.signal.aborted === true, 'the worker heard of the withdrawal')
+  await until(() => living.taskIds().includes('task-0'), 'what the dead one held is taken from it')
   await dead.consumer.close()
   await until(() => names.every(({ taskId }) => living.taskIds().includes(taskId)), 'all are delivered')
   await until(() => living.taskIds().filter((id) => id === 'bad').length === 3, 'what was rejected came again')
@@ -57,4 +62,4 @@ it('delivers, gives back, withdraws and takes from the dead with no more rights 
   await refused(inspector.queue.withdraw(run, anOffer('waiting').taskId, 1))
   await refused(record(inspector))
   await refused(worker.queue.locate(run, anOffer('waiting').taskId, 1))
-}, 60_000)
+})

@@ -14,6 +14,9 @@ import type {
 import { type FaultProxy, type StartRedisOptions, startProxy, startRedis, type TestServer } from '@reprise/test-servers'
 import { onTestFinished } from 'vitest'
 import { openRedis } from '../src/index.js'
+import { allowSlowTests, patientMs, untilAnswered, waitMs } from './slow-machine.js'
+
+allowSlowTests()
 
 export const run = 'run-1' as RunId
 export const prefix = 'queue-test'
@@ -47,9 +50,9 @@ export async function proxyOf(server: TestServer): Promise<FaultProxy> {
   return proxy
 }
 
-/** An adapter that goes with the test, before its server does. */
+/** An adapter that goes with the test, before its server does. Patient unless told otherwise; no fault may be there yet. */
 export async function open(url: string, options: { commandTimeoutMs?: number } = {}): Promise<Adapter> {
-  const adapter = await openRedis({ url, prefix, ...options })
+  const adapter = await untilAnswered(() => openRedis({ url, prefix, commandTimeoutMs: patientMs, ...options }))
   onTestFinished(() => adapter.close())
   return adapter
 }
@@ -85,7 +88,7 @@ export async function record(
 }
 
 export interface WorkerMessage {
-  readonly kind: 'ready' | 'delivered' | 'ended' | 'aborted' | 'unblocked' | 'error'
+  readonly kind: 'ready' | 'delivered' | 'ended' | 'aborted' | 'error'
   readonly taskId?: string
   readonly deliveries?: number
   readonly code?: string
@@ -101,10 +104,10 @@ export interface WorkerProcess {
 /** Starts `queue-worker.mjs`; resolves once it consumes. It is killed with the test. */
 export async function startWorkerProcess(
   url: string,
-  options: { concurrency?: number; claimTtlMs?: number; task?: { name: string; ms?: number } } = {},
+  options: { concurrency?: number; claimTtlMs?: number; task?: string } = {},
 ): Promise<WorkerProcess> {
   workers++
-  const settings = { concurrency: 4, claimTtlMs: 10_000, task: { name: 'nothing' }, ...options }
+  const settings = { concurrency: 4, claimTtlMs: 10_000, task: 'nothing', commandTimeoutMs: patientMs, ...options }
   const text = JSON.stringify({ url, prefix, workerId: `process-${workers}`, ...settings })
   const child = fork(new URL('./queue-worker.mjs', import.meta.url), [text])
   const said: WorkerMessage[] = []
@@ -126,7 +129,7 @@ export async function startWorkerProcess(
 export async function until(
   condition: () => boolean | Promise<boolean>,
   what: string,
-  deadlineMs = 20_000,
+  deadlineMs = waitMs,
 ): Promise<void> {
   const deadline = performance.now() + deadlineMs
   while (!(await condition())) {

@@ -2,24 +2,25 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openRedis } from '@reprise/adapter-redis'
 
-const { url, prefix, workerId, concurrency, claimTtlMs, task } = JSON.parse(process.argv[2] ?? '{}')
+const { url, prefix, workerId, concurrency, claimTtlMs, task, commandTimeoutMs } = JSON.parse(process.argv[2] ?? '{}')
 
-/** @param {import('./queue-stage.js').WorkerMessage} message */
-const tell = (message) => process.send?.(message)
-const adapter = await openRedis({ url, prefix })
+/**
+ * Resolves once the parent can read it, even if this process is killed right then.
+ * @param {import('./queue-stage.js').WorkerMessage} message
+ */
+const tell = (message) => new Promise((resolve) => process.send?.(message, resolve))
+const adapter = await openRedis({ url, prefix, commandTimeoutMs })
 
 /**
  * What a task can do, by its name in the options.
- * @type {Record<string, (ms: number) => Promise<void>>}
+ * @type {Record<string, (signal: AbortSignal) => Promise<void>>}
  */
 const tasks = {
   nothing: async () => {},
-  /** Stands still as only a process can: no timer fires, no reply is read. */
-  block: async (blockMs) => {
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, blockMs)
-    tell({ kind: 'unblocked' })
-    // The heartbeat that was due long ago comes first.
-    await sleep(claimTtlMs)
+  /** Works on for a while after it was told to stop, and then would settle. */
+  stubborn: async (signal) => {
+    await new Promise((resolve) => signal.addEventListener('abort', resolve))
+    await sleep(100)
   },
   forever: () => new Promise(() => {}),
 }
@@ -28,9 +29,10 @@ const consumer = await adapter.queue.consume(
   'default',
   async ({ offer, deliveries, signal }) => {
     signal.addEventListener('abort', () => tell({ kind: 'aborted', taskId: offer.taskId, code: signal.reason.code }))
-    tell({ kind: 'delivered', taskId: offer.taskId, deliveries })
-    await tasks[task.name]?.(task.ms)
-    tell({ kind: 'ended', taskId: offer.taskId })
+    await tell({ kind: 'delivered', taskId: offer.taskId, deliveries })
+    await tasks[task]?.(signal)
+    // Before it is settled: what is settled and not told would never come again.
+    await tell({ kind: 'ended', taskId: offer.taskId })
   },
   { workerId, concurrency, claimTtlMs, onError: (error) => tell({ kind: 'error', code: String(error) }) },
 )
@@ -40,4 +42,4 @@ process.on('message', async () => {
   // What keeps the process alive now would be ours: it is not ended by force.
   process.disconnect()
 })
-tell({ kind: 'ready' })
+void tell({ kind: 'ready' })

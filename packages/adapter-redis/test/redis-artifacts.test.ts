@@ -6,6 +6,7 @@ import { addPieceScript, keepScript } from '../src/artifact-scripts.js'
 import { redisKeys } from '../src/keys.js'
 import { redisFixture } from './redis-fixture.js'
 import { codeOf, collect, failureOf } from './redis-history.js'
+import { waitMs } from './slow-machine.js'
 
 const fixture = redisFixture({ private: true })
 const bytesMax = 1024 * 1024 * 1024
@@ -58,7 +59,7 @@ describe('artifacts', () => {
       bytesMax,
     )
     try {
-      await expect.poll(async () => (await uploads()).length, { timeout: 20_000 }).toBe(1)
+      await expect.poll(async () => (await uploads()).length, { timeout: waitMs }).toBe(1)
       const ttl = await fixture.raw.ttl(await onlyUpload())
       expect(ttl).toBeGreaterThan(0)
       expect(ttl).toBeLessThanOrEqual(3600)
@@ -80,7 +81,7 @@ describe('artifacts', () => {
   })
 
   it('stay for whoever has put the same bytes while the first put had no answer', async () => {
-    const { proxy, adapter: first } = await fixture.openBehindProxy({ commandTimeoutMs: 2_000 })
+    const { proxy, adapter: first } = await fixture.openBehindProxy({ commandTimeoutMs: 6_000 })
     const second = await fixture.open()
     const content = randomBytes(2 * pieceBytes)
     // So that the server knows the script, and the first put sends its digest.

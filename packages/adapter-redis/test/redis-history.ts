@@ -1,9 +1,10 @@
 import { type CommitLog, type CommitRecord, isRepriseError, type RunId } from '@reprise/core/adapter'
 import { encodeCommit, genesisHash } from '@reprise/core/testing'
+import { waitMs } from './slow-machine.js'
 
 export const runId = (id: string): RunId => id as RunId
 
-const noteEvent = (text: string): string => JSON.stringify({ type: 'note-added', v: 1, data: { text } })
+export const noteEvent = (text: string): string => JSON.stringify({ type: 'note-added', v: 1, data: { text } })
 export const completedEvent = JSON.stringify({ type: 'run-completed', v: 1, data: { summary: 'done' } })
 
 /** The record that follows `previous`, with one event. */
@@ -58,11 +59,11 @@ export async function failureOf(call: () => Promise<unknown>): Promise<Error> {
   throw new Error('It did not fail.')
 }
 
-/** Waits until `condition` holds, looking again and again, for 20 s. */
+/** Waits until `condition` holds, looking again and again, for a minute. */
 export async function eventually(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const until = Date.now() + 20_000
+  const until = Date.now() + waitMs
   while (!(await condition())) {
-    if (Date.now() > until) throw new Error(`After 20 s it still does not hold that ${what}.`)
+    if (Date.now() > until) throw new Error(`After ${waitMs} ms it still does not hold that ${what}.`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }

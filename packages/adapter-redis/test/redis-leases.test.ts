@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { redisKeys } from '../src/keys.js'
 import { redisFixture } from './redis-fixture.js'
 import { codeOf, collect, eventually } from './redis-history.js'
+import { untilAnswered } from './slow-machine.js'
 
 const fixture = redisFixture({ private: true })
 const holder = (id: string) => ({ id, host: 'here', pid: 1 })
@@ -15,11 +16,11 @@ function granted(answer: Lease | LeaseHolder): Lease {
 describe('leases', () => {
   it('are kept and taken by the clock of the server, whatever the clocks of the holders say', async () => {
     const [one, other] = [await fixture.open(), await fixture.open()]
-    const lease = granted(await one.leases.acquire('run/a', holder('a'), 60_000))
+    const lease = granted(await one.leases.acquire('run/a', holder('a'), 600_000))
     const dateNow = Date.now
     Date.now = (): number => dateNow() + 3_600_000
     try {
-      expect((await other.leases.acquire('run/a', holder('b'), 60_000)).held).toBe(false)
+      expect((await other.leases.acquire('run/a', holder('b'), 600_000)).held).toBe(false)
       expect((await collect(other.leases.holders('run/'))).length).toBe(1)
     } finally {
       Date.now = dateNow
@@ -29,11 +30,11 @@ describe('leases', () => {
 
   it('keep their nonce when the holder asks again, and get a later one with each taking', async () => {
     const { leases } = await fixture.open()
-    const first = granted(await leases.acquire('run/a', holder('a'), 60_000))
-    expect(granted(await leases.acquire('run/a', holder('a'), 60_000)).nonce).toBe(first.nonce)
+    const first = granted(await leases.acquire('run/a', holder('a'), 600_000))
+    expect(granted(await leases.acquire('run/a', holder('a'), 600_000)).nonce).toBe(first.nonce)
     const nonces = [first.nonce]
     for (const id of ['b', 'c', 'd']) {
-      nonces.push(granted(await leases.acquire('run/a', holder(id), 60_000, { force: true })).nonce)
+      nonces.push(granted(await leases.acquire('run/a', holder(id), 600_000, { force: true })).nonce)
     }
     expect(nonces).toEqual([...new Set(nonces)].sort())
   })
@@ -41,17 +42,21 @@ describe('leases', () => {
   it('are taken once when the reply is swallowed, and renewed by their holder after that', async () => {
     const { proxy, adapter } = await fixture.openBehindProxy({ commandTimeoutMs: 400 })
     const other = await fixture.open()
+    // The server knows the scripts, and the connection is there: what goes out now is done.
+    await untilAnswered(() => adapter.leases.acquire('run/before', holder('a'), 600_000))
     const end = proxy.swallow('toClient')
-    expect(await codeOf(() => adapter.leases.acquire('run/a', holder('a'), 60_000))).toBe('ADAPTER_UNAVAILABLE')
+    expect(await codeOf(() => adapter.leases.acquire('run/a', holder('a'), 600_000))).toBe('ADAPTER_UNAVAILABLE')
+    const key = redisKeys(fixture.prefix).lease('run/a')
+    await eventually('it is on the server', async () => (await fixture.raw.exists(key)) === 1)
     end()
-    expect((await other.leases.acquire('run/a', holder('b'), 60_000)).holder).toEqual(holder('a'))
-    const lease = granted(await adapter.leases.acquire('run/a', holder('a'), 60_000))
-    expect(await adapter.leases.renew(lease)).toBe(true)
+    expect((await other.leases.acquire('run/a', holder('b'), 600_000)).holder).toEqual(holder('a'))
+    const lease = granted(await untilAnswered(() => adapter.leases.acquire('run/a', holder('a'), 600_000)))
+    expect(await untilAnswered(() => adapter.leases.renew(lease))).toBe(true)
   })
 
   it('are listed again with the next renewal after the register was lost', async () => {
     const adapter = await fixture.open()
-    const lease = granted(await adapter.leases.acquire('worker/1', holder('a'), 60_000))
+    const lease = granted(await adapter.leases.acquire('worker/1', holder('a'), 600_000))
     await fixture.raw.del(redisKeys(fixture.prefix).leases)
     expect(await collect(adapter.leases.holders(''))).toEqual([])
     expect(await adapter.leases.renew(lease, { load: 3 })).toBe(true)
@@ -66,7 +71,7 @@ describe('leases', () => {
     await eventually('it has run out', async () => (await collect(adapter.leases.holders(''))).length === 0)
     // As if a day had passed.
     await fixture.raw.zadd(keys.leases, '1', 'worker/1')
-    await adapter.leases.acquire('worker/2', holder('b'), 60_000)
+    await adapter.leases.acquire('worker/2', holder('b'), 600_000)
     expect(await fixture.raw.zrange(keys.leases, '0', '-1')).toEqual(['worker/2'])
   })
 
@@ -80,17 +85,17 @@ describe('leases', () => {
     ['nonce', ''],
   ])('are listed, taken and renewed by others when a worker has written %s = %s into its own', async (field, value) => {
     const { leases } = await fixture.open()
-    granted(await leases.acquire('worker/good', holder('good'), 60_000))
-    granted(await leases.acquire('worker/evil', holder('evil'), 60_000))
+    granted(await leases.acquire('worker/good', holder('good'), 600_000))
+    granted(await leases.acquire('worker/evil', holder('evil'), 600_000))
     const key = redisKeys(fixture.prefix).lease('worker/evil')
     await fixture.raw.hset(key, field, value)
     expect((await collect(leases.holders('worker/'))).map(({ name }) => name)).toContain('worker/good')
     for (const found of await collect(leases.holders('worker/'))) expect(found.holder.host).toBe('here')
-    const asked = await leases.acquire('worker/evil', holder('other'), 60_000)
+    const asked = await leases.acquire('worker/evil', holder('other'), 600_000)
     expect(typeof asked.holder.id).toBe('string')
     await fixture.raw.hset(key, 'expires', '1')
     await fixture.raw.hset(key, field, value)
-    const taken = granted(await leases.acquire('worker/evil', holder('next'), 60_000, { force: true }))
+    const taken = granted(await leases.acquire('worker/evil', holder('next'), 600_000, { force: true }))
     expect(taken.takenFrom?.holder).toEqual({
       id: expect.any(String),
       host: expect.any(String),
@@ -106,19 +111,19 @@ describe('leases', () => {
   it('are taken from an unknown holder when a worker has left it none, and kept by the holder that has lost its nonce', async () => {
     const { leases } = await fixture.open()
     const key = redisKeys(fixture.prefix).lease('worker/1')
-    granted(await leases.acquire('worker/1', holder('a'), 60_000))
+    granted(await leases.acquire('worker/1', holder('a'), 600_000))
     await fixture.raw.hset(key, 'facts', 'x')
-    expect(await leases.acquire('worker/1', holder('b'), 60_000)).toMatchObject({ held: false, name: 'worker/1' })
+    expect(await leases.acquire('worker/1', holder('b'), 600_000)).toMatchObject({ held: false, name: 'worker/1' })
     await fixture.raw.hset(key, 'expires', '1')
-    expect(granted(await leases.acquire('worker/1', holder('b'), 60_000)).takenFrom).toEqual({
+    expect(granted(await leases.acquire('worker/1', holder('b'), 600_000)).takenFrom).toEqual({
       holder: { id: 'unknown', host: 'unknown', pid: 0 },
       reason: 'lease-expired',
     })
     await fixture.raw.hdel(key, 'nonce')
-    const lease = granted(await leases.acquire('worker/1', holder('b'), 60_000))
+    const lease = granted(await leases.acquire('worker/1', holder('b'), 600_000))
     expect(await leases.renew(lease)).toBe(true)
     await fixture.raw.hdel(key, 'nonce')
-    expect((await leases.acquire('worker/1', holder('c'), 60_000)).held).toBe(false)
+    expect((await leases.acquire('worker/1', holder('c'), 600_000)).held).toBe(false)
   })
 
   it('refuse a time that is none and a note that is too long', async () => {

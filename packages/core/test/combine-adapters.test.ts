@@ -4,16 +4,19 @@ import { z } from 'zod'
 import { combineAdapters, defineTask, openRun, runIdSchema, startWorker } from '../src/index.js'
 import type { Adapter, Diagnosis } from '../src/ports/adapter.js'
 import { MemoryBackend, memoryAdapter } from '../src/testing.js'
+import { steadyRuntime } from './steady-runtime.js'
 
 /** Five backends, one per port: whatever goes to the wrong one is not found again. */
 const create = async () => {
   const [log, leases, queue, inbox, artifacts] = Array.from({ length: 5 }, () => new MemoryBackend())
+  const over = (backend: MemoryBackend | undefined) =>
+    memoryAdapter({ backend: backend as MemoryBackend, runtime: steadyRuntime })
   const parts = () => ({
-    log: memoryAdapter({ backend: log as MemoryBackend }),
-    leases: memoryAdapter({ backend: leases as MemoryBackend }),
-    queue: memoryAdapter({ backend: queue as MemoryBackend }),
-    inbox: memoryAdapter({ backend: inbox as MemoryBackend }),
-    artifacts: memoryAdapter({ backend: artifacts as MemoryBackend }),
+    log: over(log),
+    leases: over(leases),
+    queue: over(queue),
+    inbox: over(inbox),
+    artifacts: over(artifacts),
   })
   return {
     open: async () => combineAdapters(parts()),

@@ -139,11 +139,17 @@ describe('patterns against hostile texts', () => {
     piece.repeat(Math.ceil(30_000 / piece.length)),
   )
 
-  it.each(Object.entries(all))('%s answers 30 KB of anything at once', (_, schema) => {
-    const startedAt = performance.now()
+  /** Milliseconds of this process's own work: a pattern that runs wild is slow each time, a standstill is no work. */
+  const costOf = (schema: z.ZodType): number => {
+    const before = process.cpuUsage()
     for (const text of texts) {
       for (const value of [text, `a${text}`, `${text}!`]) expect(takes(schema, value)).toBe(false)
     }
-    expect(performance.now() - startedAt).toBeLessThan(500)
+    const { user, system } = process.cpuUsage(before)
+    return (user + system) / 1000
+  }
+
+  it.each(Object.entries(all))('%s answers 30 KB of anything at once', (_, schema) => {
+    expect(Math.min(...Array.from({ length: 3 }, () => costOf(schema)))).toBeLessThan(500)
   })
 })

@@ -1,14 +1,37 @@
 import type { TaskRequest } from '@reprise/core'
-import { acceptedTasks, dataOf, echoTasks, type LogFacts, logFacts, type Place } from '@reprise/test-fleet'
+import {
+  acceptedTasks,
+  dataOf,
+  echoTasks,
+  type FleetProcess,
+  type LogFacts,
+  logFacts,
+  type Place,
+} from '@reprise/test-fleet'
 import { expect } from 'vitest'
 
 /** Claims and leases that run out soon, so that tests see it. Milliseconds. */
 export const claimTtlMs = 1_500
 export const leaseTtlMs = 1_500
 
-/** Tasks that take `ms` each. */
-export const paceTasks = (count: number, ms: number): TaskRequest[] =>
-  echoTasks(count).map((task) => ({ ...task, kind: 'pace', input: { ms } }))
+/** A machine that stands still now and then hands out one attempt many times: how often is not what is tested. */
+export const policy = { leaseTtlMs, deliveriesMax: 1_000 }
+
+/**
+ * Tasks that take `ms` each. From the number `gates[0]` on they do not end before the test has opened a gate, from
+ * `gates[1]` on before it has opened two: the run is not over before, however late the test comes to break something.
+ * More than `inFlightMax` lie between what the test waits for and the gate: those behind it must not fill every slot.
+ */
+export const paceTasks = (count: number, ms: number, gates: readonly number[] = []): TaskRequest[] =>
+  echoTasks(count).map((task, n) => {
+    const gate = gates.filter((from) => n >= from).length
+    return { ...task, kind: 'pace', input: { ms, gate } }
+  })
+
+/** Opens the next gate of the tasks, in every worker: each of them may have any. */
+export function openGate(workers: readonly FleetProcess[]): void {
+  for (const worker of workers) worker.tell({ go: true })
+}
 
 const idsOf = (tasks: readonly TaskRequest[]): string[] => tasks.map(({ taskId }) => taskId).sort()
 

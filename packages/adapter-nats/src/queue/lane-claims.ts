@@ -12,6 +12,8 @@ import type { DeliveryInfo } from './task-message.js'
 
 /** Time for other workers to say that a claim of ours went to them. */
 const othersAnswerMs = 250
+/** It is waited for in pieces: if we stand still again, what has arrived meanwhile is heard before the last one ends. */
+const answerPieces = 5
 /** Withdrawals kept in mind that came before the attempt itself. */
 const withdrawnMax = 1024
 
@@ -97,13 +99,15 @@ export class LaneClaims {
   async check(found: LaneState, before: LaneState | null, wasSilent: boolean, signal: AbortSignal): Promise<void> {
     // In a stream that was made anew, other messages have the positions of ours.
     if (found.made === 'stream') this.#settlements.forgetAll()
+    const isAsking = wasSilent && this.#held.size > 0
+    // Before the next questions: once they are answered, the server has passed this one on.
+    if (isAsking) this.#talk.askClaimed()
     const { connection, names } = this.#context
     for (const held of await findGone(connection, names.tasksStream, this.#names, [...this.#held.values()])) {
       this.#lose(held, 'CLAIM_LOST', 'while this worker was silent, another one has settled it or it was withdrawn')
     }
-    if (wasSilent && this.#held.size > 0) {
-      this.#talk.askClaimed()
-      await sleep(othersAnswerMs, null, { signal }).catch(() => {})
+    for (let piece = 0; isAsking && this.#held.size > 0 && piece < answerPieces; piece++) {
+      await sleep(othersAnswerMs / answerPieces, null, { signal }).catch(() => {})
     }
     if (before !== null && !isAnother(found, before)) this.#settlements.repeat()
   }

@@ -14,11 +14,12 @@ const locate = ({ queue }: Adapter, taskId: string): Promise<Whereabouts> =>
 const withdraw = ({ queue }: Adapter, taskId: string): Promise<void> =>
   queue.withdraw(runId('run-1'), offerOf(taskId).taskId, 1)
 
-export function claimsSuite({ describe, it, expect, ttlMs, longTtlMs }: Suite): void {
+export function claimsSuite({ describe, it, itInTime, expect, ttlMs, longTtlMs }: Suite): void {
   const claimTtlMs = longTtlMs
 
   describe('claims', () => {
-    it('hands over again what a killed worker held, and counts the delivery', async ({ open, openMortal }) => {
+    itInTime('hands over again what a killed worker held, and counts the delivery', async (scenario) => {
+      const { open, openMortal, ttlMs } = scenario
       const [coordinator, dead, heir] = [await open(), await openMortal(), await open()]
       await coordinator.queue.offer([offerOf('a'), offerOf('b')])
       const before = await startWorker(dead.adapter, { claimTtlMs: ttlMs, concurrency: 2 }, forever)
@@ -31,7 +32,7 @@ export function claimsSuite({ describe, it, expect, ttlMs, longTtlMs }: Suite): 
       expect(after.deliveries.map(({ offer }) => offer.attempt)).toEqual([1, 1])
     })
 
-    it('keeps a long task with the worker that is at it', async ({ open }) => {
+    itInTime('keeps a long task with the worker that is at it', async ({ open, ttlMs }) => {
       const [busy, idle] = [await open(), await open()]
       const done = latch()
       const working = await startWorker(busy, { claimTtlMs: 2 * ttlMs }, () => done.opened)
@@ -67,7 +68,8 @@ export function claimsSuite({ describe, it, expect, ttlMs, longTtlMs }: Suite): 
       )
     })
 
-    it('says where an attempt is: unknown, queued, claimed by whom, queued again, settled', async ({ open }) => {
+    itInTime('says where an attempt is: unknown, queued, claimed by whom, queued again, settled', async (scenario) => {
+      const { open, ttlMs } = scenario
       const [coordinator, adapter] = [await open(), await open()]
       expect(await locate(coordinator, 'a')).toEqual({ at: 'unknown' })
       await coordinator.queue.offer([offerOf('a')])
@@ -98,7 +100,8 @@ export function claimsSuite({ describe, it, expect, ttlMs, longTtlMs }: Suite): 
       expect(taskIds()).toEqual(['a', 'c'])
     })
 
-    it('aborts the handler of an attempt that is withdrawn, and does not deliver it again', async ({ open }) => {
+    itInTime('aborts the handler of an attempt that is withdrawn, and does not deliver it again', async (scenario) => {
+      const { open, ttlMs } = scenario
       const [coordinator, worker] = [await open(), await open()]
       await coordinator.queue.offer([offerOf('a')])
       const { deliveries, taskIds } = await startWorker(worker, { claimTtlMs: ttlMs }, async ({ offer, signal }) => {

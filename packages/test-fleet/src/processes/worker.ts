@@ -1,4 +1,5 @@
 // A worker in a process of its own, to be stopped and killed. What it does with a task is the kind of the task.
+import { EventEmitter, once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { closeOnSignals, isRepriseError, startWorker, type TaskContext } from '@reprise/core'
@@ -7,26 +8,34 @@ import { listen, readOrder, say, type WorkerOrder } from './talk.js'
 
 const { place, ...options } = readOrder<WorkerOrder>()
 const adapter = await openPlace(place)
-let release = (): void => {}
-const released = new Promise<void>((resolve) => {
-  release = resolve
-})
+/** Everything that the test says opens one more gate. */
+let opened = 0
+const gates = new EventEmitter().setMaxListeners(0)
+
+/** Resolves once the test has opened so many gates; rejects when the task is aborted. */
+async function gate(count: number, signal: AbortSignal): Promise<void> {
+  while (opened < count) await once(gates, 'opened', { signal })
+}
 
 /** A task that a test waits for: it has been begun. */
 const hold = ({ taskId, deliveries }: TaskContext): void => say({ holding: taskId, deliveries })
 
 const kinds: Readonly<Record<string, (input: unknown, task: TaskContext) => unknown>> = {
   echo: (input) => input,
-  /** Takes `ms` of its input: a run of many lasts long enough to be in its middle when something happens. */
+  /**
+   * Takes `ms` of its input, and does not end before the test has opened `gate` gates: what happens before that happens
+   * in the middle of the run, on any machine.
+   */
   pace: async (input, { signal }) => {
-    await sleep((input as { ms: number }).ms, null, { signal })
+    const { ms, gate: count } = input as { ms: number; gate: number }
+    await sleep(ms, null, { signal })
+    await gate(count, signal)
     return input
   },
   /** Runs until it is told to end, or that nobody wants the result. */
   hold: async (input, task) => {
     hold(task)
-    const aborted = new Promise<void>((resolve) => task.signal.addEventListener('abort', () => resolve()))
-    await Promise.race([released, aborted])
+    await gate(1, task.signal).catch(() => {})
     if (task.signal.aborted) {
       say({ aborted: task.signal.reason.code })
       throw task.signal.reason
@@ -76,5 +85,8 @@ closeOnSignals({
     await adapter.close()
   },
 })
-listen(() => release())
+listen(() => {
+  opened++
+  gates.emit('opened')
+})
 say({ working: worker.id })
