@@ -19,7 +19,8 @@ afterEach(async () => {
 })
 
 /** Why packages cannot be downloaded on some machines. Any other failure is one of this test. */
-const noDownload = /there is no apt-get|Could not resolve|Temporary failure|Could not connect|Failed to fetch|took too long/
+const noDownload =
+  /there is no apt-get|Could not resolve|Temporary failure|Could not connect|Failed to fetch|took too long/
 
 it(
   'unpacks a package once for all that ask at once, and again when parts of it are lost',
