@@ -7,6 +7,7 @@ export const apiCodes = {
   messageNotFound: 10037,
   notEnabledForAccount: 10039,
   streamNameInUse: 10058,
+  streamSubjectsOverlap: 10065,
   streamNotFound: 10059,
   wrongLastSequence: 10071,
   notEnabled: 10076,

@@ -83,8 +83,10 @@ export async function ensureStream(connection: NatsConnection, wanted: WantedStr
       await connection.api(`STREAM.CREATE.${wanted.name}`, wanted, { doing: `Creating the stream ${wanted.name}` })
       return
     } catch (error) {
-      // The second: somebody else was faster, with other settings.
-      const again = isNatsFailure(error, 'timeout') || isApiFailure(error, apiCodes.streamNameInUse)
+      // Somebody else was faster: with other settings, or just now, when the server says that its own subjects overlap.
+      const wasFaster =
+        isApiFailure(error, apiCodes.streamNameInUse) || isApiFailure(error, apiCodes.streamSubjectsOverlap)
+      const again = isNatsFailure(error, 'timeout') || wasFaster
       if (!again || look === looksMax) throw error
     }
   }
