@@ -10,7 +10,7 @@ import { runId } from './tasks.mjs'
 /** A run that commits nothing for so long is given up: attempts expire, and are offered again, before. */
 const stallMs = 20 * 60_000
 /** How long the end of the run may take to show in the log after its coordinator has left. */
-const farewellMs = 30_000
+const farewellMs = 5_000
 /** So often somebody may kill a process and see it replaced. */
 const replacementsMax = 100
 

@@ -109,7 +109,11 @@ function explainStop() {
 /** @param {unknown} error */
 function explainFailure(error) {
   console.error(`The fleet did not get to its end: ${error instanceof Error ? error.message : error}`)
-  if (!hasBegun && options.adapter !== 'files') console.error('A running server can be named by --server URL.')
+  if (!hasBegun) {
+    if (options.server !== undefined) console.error('No process was started. Is that server running, and open to us?')
+    else if (options.adapter !== 'files') console.error('A running server can be named by --server URL.')
+    return 1
+  }
   const what = server.url === undefined ? 'What there is' : 'What its processes said'
   console.error(`Every process that was started has ended. ${what} is in ${kept}.`)
   return 1

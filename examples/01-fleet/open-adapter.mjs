@@ -1,5 +1,5 @@
-// Where the run lives: in its folder, or on a server that workers on other machines reach as well. The rest of the
-// example does not know which.
+// Where the run lives: in its folder, or on a server that workers on other machines reach as well. The coordinator, the
+// workers and the final check do not know which.
 
 /** @typedef {'files' | 'redis' | 'nats'} AdapterKind */
 

@@ -10,7 +10,8 @@ Usage: npm start -- [options]
 
   --adapter A   where the run lives: files, redis or nats (default files). Without --server, a private server is
                 started on this machine, and installed from Debian's packages if there is none
-  --server URL  a running server instead: redis://… or nats://…; REPRISE_SERVER in the environment says the same, unseen
+  --server URL  a running server instead: redis://… or nats://…; REPRISE_SERVER in the environment says the same, unseen,
+                unless --adapter asks for another kind
   --workers N   worker processes, 1 to 64 (default 3)
   --kill WHAT   what to kill with SIGKILL on the way: none, coordinator, worker or both (default both)
   --dir PATH    the folder to read (default: the node_modules of this repository)
@@ -48,14 +49,19 @@ export function readOptions(args) {
   }
   const { kill } = values
   if (!isKill(kill)) refuse(`--kill takes none, coordinator, worker or both, not ${JSON.stringify(kill)}`)
-  // Nothing said: what the environment says.
-  const place = placeOf(values.adapter === undefined ? { server: process.env.REPRISE_SERVER, ...values } : values)
+  const place = placeOf({ adapter: values.adapter, server: values.server ?? serverOfEnvironment(values.adapter) })
   const root = values.dir === undefined ? realpathSync(nodeModules) : folderOf(values.dir)
   const leaveOut = values.dir === undefined ? toolFolders(root) : []
   return { ...place, root, leaveOut, workers, kill, keep: values.keep }
 }
 
-/** @param {{ adapter?: string, server?: string | undefined }} values */
+/** What the environment names, if it is of the kind that was asked for, or none was. @param {string | undefined} adapter */
+function serverOfEnvironment(adapter) {
+  const server = process.env.REPRISE_SERVER
+  return server === undefined || adapter === undefined || kindOf(server) === adapter ? server : undefined
+}
+
+/** @param {{ adapter?: string | undefined, server?: string | undefined }} values */
 function placeOf({ adapter, server }) {
   if (adapter !== undefined && !isAdapter(adapter))
     return refuse(`--adapter takes files, redis or nats, not ${JSON.stringify(adapter)}`)

@@ -42,7 +42,8 @@ export class Processes {
       execArgv: ['--import', new URL('stop-with-parent.mjs', import.meta.url).href],
       stdio: ['ignore', output, output, 'ipc'],
       // Not among the arguments, which everybody on the machine can read: there may be a password in it.
-      env: { ...process.env, ...(this.#server === undefined ? {} : { REPRISE_SERVER: this.#server }) },
+      // Over files there must be none, or it would be looked for there.
+      env: { ...process.env, REPRISE_SERVER: this.#server },
       // Ctrl-C reaches this program alone, which then stops them in good order.
       detached: true,
     })

@@ -1,11 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { checkDocs } from '../check-docs.mjs'
-
-// Each check starts the compiler.
-vi.setConfig({ testTimeout: 180_000 })
 
 let root = ''
 

@@ -3,11 +3,8 @@ import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { root } from '../setup.mjs'
-
-// The linter is started anew for every look at a changed file.
-vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 })
 
 const offences = {
   'the clock through Date.now': 'export const offence = Date.now()',

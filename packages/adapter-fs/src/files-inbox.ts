@@ -1,15 +1,7 @@
 import { join } from 'node:path'
-import {
-  type Inbox,
-  type InboxHandler,
-  type InboxMessage,
-  limits,
-  RepriseError,
-  type RunId,
-} from '@reprise/core/adapter'
+import { checkMessages, type Inbox, type InboxHandler, type InboxMessage, type RunId } from '@reprise/core/adapter'
 import { encodeName } from './file-names.js'
 import { InboxFolder } from './inbox-folder.js'
-import { isTooLong } from './inbox-line.js'
 import { InboxReceiver } from './inbox-receiver.js'
 import { InboxSender } from './inbox-sender.js'
 import type { Lifetime } from './lifetime.js'
@@ -40,7 +32,7 @@ export class FilesInbox implements Inbox {
 
   async send(runId: RunId, messages: readonly InboxMessage[]): Promise<void> {
     this.#lifetime.assertOpen()
-    for (const message of messages) assertSendable(runId, message)
+    checkMessages(runId, messages)
     const first = messages[0]
     if (first === undefined) return
     // Nearly always all are of one sender.
@@ -97,19 +89,5 @@ export class FilesInbox implements Inbox {
 
   #folder(runId: RunId): InboxFolder {
     return new InboxFolder(join(this.#runsFolder, encodeName(runId)))
-  }
-}
-
-function assertSendable(runId: RunId, { sender, seq, body }: InboxMessage): void {
-  const which = `Message ${seq} of ${sender} to run ${runId}`
-  if (!Number.isSafeInteger(seq) || seq < 1 || seq > 1e15 - 1) {
-    throw new RepriseError('INVALID_INPUT', `${which} was not sent: seq counts from 1.`, { details: { sender, seq } })
-  }
-  if (isTooLong(body)) {
-    throw new RepriseError(
-      'TOO_LARGE',
-      `${which} was not sent: it exceeds ${limits.messageBytesMax} bytes. Put large values into artifacts.`,
-      { details: { runId, sender, seq, bytesMax: limits.messageBytesMax } },
-    )
   }
 }

@@ -4,12 +4,11 @@ import { dirname, join } from 'node:path'
 import {
   type CommitLog,
   type CommitRecord,
-  closesRun,
+  checkRecord,
+  checkRemovable,
   type LogHead,
-  limits,
   RepriseError,
   type RunId,
-  readRecordShape,
 } from '@reprise/core/adapter'
 import { fileFailure, systemCode } from './file-failure.js'
 import { decodeName, encodeName } from './file-names.js'
@@ -23,8 +22,6 @@ import { watchLog } from './watch-log.js'
 const openRunsMax = 64
 /** Runs whose position is remembered, so that opening them again does not read them from the start. */
 const knownRunsMax = 4096
-/** What a line has around the commit: `{"hash":"…","commit":…}`. */
-const envelopeBytes = 85
 
 /** The log of each run in `<dir>/runs/<run>/log.jsonl`. */
 export class FilesLog implements CommitLog {
@@ -118,9 +115,7 @@ export class FilesLog implements CommitLog {
     this.#lifetime.assertOpen()
     const run = this.#run(runId)
     await run.inTurn(async () => {
-      const last = await readLast(run.path, runId)
-      if (last === null) throw unknownRun(runId)
-      if (!closesRun(last)) throw openRun(runId)
+      checkRemovable(runId, await readLast(run.path, runId))
       run.close()
       await this.#removeFolder(dirname(run.path))
     })
@@ -191,25 +186,6 @@ export class FilesLog implements CommitLog {
   }
 }
 
-function checkRecord(runId: RunId, record: CommitRecord): void {
-  const bytes = Buffer.byteLength(record.text)
-  if (bytes > limits.commitBytesMax + envelopeBytes) {
-    throw new RepriseError(
-      'TOO_LARGE',
-      `Commit ${record.index} of run ${runId} has ${bytes} bytes; at most ${limits.commitBytesMax} are allowed. Split it.`,
-      { details: { runId, index: record.index, bytes } },
-    )
-  }
-  const shape = readRecordShape(record.text)
-  if (shape === null || shape.index !== record.index || shape.hash !== record.hash) {
-    throw new RepriseError(
-      'INVALID_INPUT',
-      `Commit ${record.index} of run ${runId} is not a record: its text must carry its index and hash. Make it with encodeCommit.`,
-      { details: { runId, index: record.index } },
-    )
-  }
-}
-
 async function readLast(path: string, runId: RunId): Promise<string | null> {
   const reader = await LogReader.open(path, runId)
   if (reader === null) return null
@@ -221,11 +197,3 @@ async function readLast(path: string, runId: RunId): Promise<string | null> {
     await reader.close()
   }
 }
-
-const unknownRun = (runId: RunId): RepriseError =>
-  new RepriseError('RUN_UNKNOWN', `There is no run ${runId}. Look for its id with list.`, { details: { runId } })
-
-const openRun = (runId: RunId): RepriseError =>
-  new RepriseError('RUN_OPEN', `Run ${runId} is still open. Complete or fail it before removing it.`, {
-    details: { runId },
-  })

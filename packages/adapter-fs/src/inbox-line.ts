@@ -1,4 +1,4 @@
-import { type InboxMessage, limits } from '@reprise/core/adapter'
+import { type InboxMessage, isBodyTooLarge } from '@reprise/core/adapter'
 import { checkedLine, escapeNewlines, unescapeNewlines } from './checked-line.js'
 import { decodeName, encodeName } from './file-names.js'
 
@@ -46,12 +46,8 @@ export function readInboxLine(
   if (from === null) return null
   const text = bytes.toString('utf8', namedEnd + 1, end)
   const body = mark === marks[kind] ? text : unescapeNewlines(text)
-  return isTooLong(body) ? null : { sender: from, seq: Number(seq), kind, body }
+  return isBodyTooLarge(body) ? null : { sender: from, seq: Number(seq), kind, body }
 }
-
-export const isTooLong = (body: string): boolean =>
-  body.length > limits.messageBytesMax ||
-  (body.length * 3 > limits.messageBytesMax && Buffer.byteLength(body) > limits.messageBytesMax)
 
 function namedSender(json: string, name: string): string | null {
   try {

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path'
-import { type CommitRecord, type LogHead, RepriseError, type RunId } from '@reprise/core/adapter'
+import { type CommitRecord, type LogHead, RepriseError, type RunId, versionConflict } from '@reprise/core/adapter'
 import { AppendFile } from './append-file.js'
 import { fileFailure } from './file-failure.js'
 import { holdsHead, renewTail } from './known-tail.js'
@@ -51,7 +51,7 @@ export class RunLog {
       if (record.index !== this.#position.count) file = await this.#refresh(file)
       if (record.index === this.#position.count) this.#appendNext(file, record)
       const hash = this.#recentHashAt(record.index) ?? (await this.#readHashAt(record.index))
-      if (hash !== record.hash) throw this.#conflict(record.index)
+      if (hash !== record.hash) throw versionConflict(this.#runId, record.index, this.#position.count)
       await file.sync()
     })
   }
@@ -221,17 +221,6 @@ export class RunLog {
       'ADAPTER_UNAVAILABLE',
       `The log of run ${this.#runId} was deleted while it was open. Find out who deletes files in this folder.`,
       { details: { runId: this.#runId, path: this.path } },
-    )
-  }
-
-  #conflict(index: number): RepriseError {
-    const { count } = this.#position
-    return new RepriseError(
-      'VERSION_CONFLICT',
-      index > count
-        ? `Commit ${index} of run ${this.#runId} cannot be appended: the log holds ${count} commits. Append commit ${count} first.`
-        : `Commit ${index} of run ${this.#runId} was appended by another writer. Read the log again before going on.`,
-      { details: { runId: this.#runId, index, count } },
     )
   }
 }

@@ -13,4 +13,7 @@ const create = async () => {
 }
 const teardown = ({ dir }: { dir: string }) => rm(dir, { recursive: true })
 
-testAdapter({ name: 'files', create, teardown, capabilities: { artifacts: true } }, { describe, it, expect })
+testAdapter(
+  { name: 'files', create, teardown, capabilities: { artifacts: true }, ttlMs: 1_500 },
+  { describe, it, expect },
+)

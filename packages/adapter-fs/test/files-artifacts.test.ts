@@ -14,12 +14,11 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import type { StoredArtifact } from '@reprise/core/adapter'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { FilesArtifacts } from '../src/files-artifacts.js'
 import { Lifetime } from '../src/lifetime.js'
+import { gate } from './delivery-parts.js'
 import { codeOf, temporaryFolders } from './history.js'
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
 const newFolder = temporaryFolders()
 const sha256 = (content: string | Buffer) => createHash('sha256').update(content).digest('hex')
@@ -202,14 +201,18 @@ describe('artifacts', () => {
       goOn = resolve
     })
     const store = new FilesArtifacts(dir, new Lifetime())
+    const begun = gate()
     const putting = store.put(
       (async function* () {
+        // Asked for content, the store has its file.
+        begun.open()
         yield Buffer.from('begun')
         await waiting
       })(),
       bytesMax,
     )
-    await expect.poll(() => readdirSync(join(root, 'tmp')), { timeout: 60_000 }).toHaveLength(1)
+    await begun.opened
+    await expect.poll(() => readdirSync(join(root, 'tmp'))).toHaveLength(1)
     const [ours = ''] = readdirSync(join(root, 'tmp'))
     const [scope] = ours.split('-')
     linkSync(join(root, 'tmp', ours), join(root, 'tmp', `${scope}-${process.pid}-1-dead`))

@@ -2,14 +2,11 @@ import { readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from '
 import { join } from 'node:path'
 import type { Lease, LeaseHolder } from '@reprise/core/adapter'
 import { ownIdentity } from '@reprise/core/adapter'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { FilesLeases } from '../src/files-leases.js'
 import { Lifetime } from '../src/lifetime.js'
 import { startChild } from './child.js'
 import { codeOf, temporaryFolders } from './history.js'
-
-// No assertion: three processes share what the machine has left.
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
 const newFolder = temporaryFolders()
 const open = (dir: string) => new FilesLeases(dir, new Lifetime())
@@ -83,7 +80,7 @@ describe('leases', () => {
     const path = join(dir, 'leases', 'run%002fx.json')
     const record = JSON.parse(readFileSync(path, 'utf8'))
     writeFileSync(path, JSON.stringify({ ...record, heartbeatAt: new Date(Date.now() + 3_600_000).toISOString() }))
-    const deadline = Date.now() + 60_000
+    const deadline = Date.now() + 10_000
     let answer = await other.acquire('run/x', holder('b'), 60_000)
     expect(answer.held).toBe(false)
     while (!answer.held && Date.now() < deadline) answer = await other.acquire('run/x', holder('b'), 60_000)

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CommitRecord } from '@reprise/core/adapter'
-import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { tornMark } from '../src/append-file.js'
 import { FilesLog } from '../src/files-log.js'
 import { Lifetime } from '../src/lifetime.js'
@@ -21,9 +21,7 @@ function openLog(dir: string): FilesLog {
   return log
 }
 
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
-
-beforeAll(requireStrace, 600_000)
+beforeAll(requireStrace, 120_000)
 
 afterEach(async () => {
   for (const log of openLogs.splice(0)) await log.close()
@@ -127,7 +125,7 @@ describe('a disk that fails to sync', () => {
   })
 })
 
-describe('a process that is killed', { timeout: 300_000 }, () => {
+describe('a process that is killed', { timeout: 60_000 }, () => {
   it('leaves a sound log, whichever system call on the way of an append was its last', async () => {
     let killed = 0
     for (const call of ['openat', 'write', 'pwrite64', 'fdatasync', 'fsync']) {
@@ -154,7 +152,7 @@ describe('a process that is killed', { timeout: 300_000 }, () => {
   })
 })
 
-describe('many processes', { timeout: 300_000 }, () => {
+describe('many processes', { timeout: 60_000 }, () => {
   it('append at once and make one history, in which every acknowledged commit is', async () => {
     const dir = await newFolder()
     const writers = Array.from({ length: 8 }, (_, i) => startChild(script, [dir, 'run', `writer-${i}`, '120']))

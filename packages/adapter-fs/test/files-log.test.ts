@@ -38,7 +38,7 @@ async function logWith(bytes: Uint8Array | string = '') {
   }
 }
 
-describe('the log of a run, cut off', { timeout: 300_000 }, () => {
+describe('the log of a run, cut off', { timeout: 60_000 }, () => {
   it('reads whole commits only, and takes the next one, wherever the cut is', async () => {
     const records = history(2)
     const bytes = fileOf(records)
@@ -77,7 +77,7 @@ async function outcomeOf(log: FilesLog): Promise<'found' | string[]> {
   }
 }
 
-describe('the log of a run, with one bit flipped', { timeout: 300_000 }, () => {
+describe('the log of a run, with one bit flipped', { timeout: 60_000 }, () => {
   /** All bits where lines meet and in characters of several bytes, and in turn one of the eight elsewhere. */
   const bitsAt = (bytes: Buffer, at: number) =>
     bytes.subarray(Math.max(0, at - 1), at + 4).includes(0x0a) || (bytes[at] ?? 0) >= 0x80
@@ -145,7 +145,7 @@ describe('the log of a run, with one bit flipped', { timeout: 300_000 }, () => {
   })
 })
 
-describe('the log of a run, with bytes that are no UTF-8', { timeout: 300_000 }, () => {
+describe('the log of a run, with bytes that are no UTF-8', { timeout: 60_000 }, () => {
   const records = history(2, '\uFFFDï')
   const bytes = fileOf(records)
   const replacement = Buffer.from('\uFFFD')

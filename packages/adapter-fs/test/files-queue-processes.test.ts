@@ -52,7 +52,7 @@ it('claims of a worker that was killed are taken at once, however long its lease
   const killedAt = performance.now()
   process.kill('SIGKILL')
   await until(() => taken.size === 6)
-  expect(performance.now() - killedAt).toBeLessThan(60_000)
+  expect(performance.now() - killedAt).toBeLessThan(10_000)
   expect([...taken.values()].sort()).toEqual([1, 1, 2, 2, 2, 2])
 })
 
@@ -82,7 +82,7 @@ it('a worker that stood still beyond its lease loses its claims, and its handler
 })
 
 /** The test lasts as long. A holder that stands still for less than two thirds of it has done nothing wrong. */
-const holderTtlMs = 9_000
+const holderTtlMs = 6_000
 
 it('a worker that lives keeps its claims, whoever else looks for work', async () => {
   const dir = temporaryFolder()
@@ -109,7 +109,7 @@ it('what a chain of killed workers held is delivered to each once, counting', as
   for (let round = 1; round <= 3; round++) {
     const { process, told } = await startWorker(dir, `victim-${round}`, 3_600_000)
     await until(() => count(told, 'delivered') === 1)
-    expect(told.find(({ event }) => event === 'delivered')).toMatchObject({ task: 'poison', deliveries: round })
+    expect(told.at(-1)).toMatchObject({ task: 'poison', deliveries: round })
     process.kill('SIGKILL')
   }
 })

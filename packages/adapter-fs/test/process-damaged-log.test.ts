@@ -2,11 +2,9 @@ import { createHash } from 'node:crypto'
 import { appendFile, writeFile } from 'node:fs/promises'
 import { openRun, type RunId, verifyRun } from '@reprise/core'
 import { echoTasks, logFacts, ProcessFleet, TestFolders } from '@reprise/test-fleet'
-import { afterEach, expect, it, vi } from 'vitest'
+import { afterEach, expect, it } from 'vitest'
 import { openFiles } from '../src/index.js'
 import { logBytes, logPath } from './log-file.js'
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
 const fleet = new ProcessFleet()
 const folders = new TestFolders()

@@ -15,12 +15,10 @@ import { sweep } from './fault-sweep.js'
 import { oneThread, requireStrace, strace } from './strace.js'
 import { type TinyDisk, tinyDisk } from './tiny-disk.js'
 
-vi.setConfig({ testTimeout: 300_000, hookTimeout: 120_000 })
-
 const fleet = new ProcessFleet()
 const folders = new TestFolders()
 const disks: TinyDisk[] = []
-beforeAll(requireStrace, 600_000)
+beforeAll(requireStrace, 120_000)
 afterEach(async () => {
   await fleet.endAll()
   for (const disk of disks.splice(0)) disk.remove()
@@ -68,7 +66,7 @@ async function refusedAt(step: number): Promise<'hit' | 'past the end'> {
 
 it('acknowledges nothing that the disk refused to make durable, and goes on after reading the log again', async () => {
   expect(await sweep(refusedAt)).toBeGreaterThan(5)
-}, 300_000)
+}, 60_000)
 
 it.each([1, 2, 3])('accepts once what a worker did whose trip %i to the disk with a receipt failed', async (when) => {
   const work = { place: { files: await folders.make() }, run, tasks: echoTasks(3) }
@@ -119,7 +117,7 @@ it('stops with a typed error when the disk is full, and has taken in nothing by 
   const facts = await logFacts({ files: disk.dir }, runId)
   expect(acceptedTasks(facts)).toEqual(idsOf(largeTasks))
   expect(facts.epochs).toHaveLength(2)
-}, 300_000)
+}, 30_000)
 
 it('goes on by itself when there is space again before it has given up', async (context) => {
   const disk = await makeDisk()
@@ -127,7 +125,7 @@ it('goes on by itself when there is space again before it has given up', async (
   const coordinator = startOn(disk, 600_000)
   await coordinator.line('opened')
   context.skip(disk.left === null, 'without a disk of our own there is only a limit that a process cannot get rid of')
-  await vi.waitUntil(async () => (await disk.left?.()) === 0, { timeout: 60_000, interval: 5 })
+  await vi.waitUntil(async () => (await disk.left?.()) === 0, { timeout: 10_000, interval: 5 })
   await disk.free()
   const worker = await startEchoWorker({ files: disk.dir })
   expect(await coordinator.end()).toBe(0)
@@ -137,4 +135,4 @@ it('goes on by itself when there is space again before it has given up', async (
   expect(acceptedTasks(facts)).toEqual(idsOf(largeTasks))
   expect(facts.epochs).toHaveLength(1)
   expect(dataOf(facts, 'dispatched')).toHaveLength(largeTasks.length)
-}, 300_000)
+}, 30_000)

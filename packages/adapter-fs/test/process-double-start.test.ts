@@ -1,7 +1,5 @@
 import { ProcessFleet, startTwice, TestFolders } from '@reprise/test-fleet'
-import { afterEach, it, vi } from 'vitest'
-
-vi.setConfig({ hookTimeout: 120_000 })
+import { afterEach, it } from 'vitest'
 
 const fleet = new ProcessFleet()
 const folders = new TestFolders()
@@ -18,5 +16,5 @@ it.each([
   async (_, takeover) => {
     await startTwice(fleet, { files: await folders.make() }, takeover)
   },
-  600_000,
+  60_000,
 )

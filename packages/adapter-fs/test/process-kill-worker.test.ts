@@ -10,15 +10,13 @@ import {
   startEchoWorker,
   TestFolders,
 } from '@reprise/test-fleet'
-import { afterEach, beforeAll, expect, it, vi } from 'vitest'
+import { afterEach, beforeAll, expect, it } from 'vitest'
 import { sweep } from './fault-sweep.js'
 import { type Injection, oneThread, requireStrace, strace } from './strace.js'
 
-vi.setConfig({ testTimeout: 300_000, hookTimeout: 120_000 })
-
 const fleet = new ProcessFleet()
 const folders = new TestFolders()
-beforeAll(requireStrace, 600_000)
+beforeAll(requireStrace, 120_000)
 afterEach(async () => {
   await fleet.endAll()
   await folders.removeAll()
@@ -60,15 +58,15 @@ const claimsFile = (dir: string): string => join(dir, 'lanes', 'default', 'claim
 
 it('loses nothing when a worker is killed before any of its claims and settlements', async () => {
   expect(await sweep((step) => killedAt('write', step, claimsFile))).toBeGreaterThan(3)
-}, 300_000)
+}, 60_000)
 
 it('loses nothing when a worker is killed after any of its claims and settlements', async () => {
   expect(await sweep((step) => killedAt('pread64', step, claimsFile))).toBeGreaterThan(3)
-}, 300_000)
+}, 60_000)
 
 it('loses nothing when a worker is killed while it sends a receipt', async () => {
   expect(await sweep((step) => killedAt('fdatasync', step, () => undefined))).toBeGreaterThan(1)
-}, 300_000)
+}, 60_000)
 
 it('hands what a killed worker held to another at once, as the same attempt', async () => {
   const work = { place: { files: await folders.make() }, run, tasks: tasksOf('hold', 4) }
@@ -80,7 +78,7 @@ it('hands what a killed worker held to another at once, as the same attempt', as
   const diedAt = performance.now()
   const worker = await startEchoWorker(work.place, ['hold'])
   await finished
-  expect(performance.now() - diedAt).toBeLessThan(claimTtlMs / 6)
+  expect(performance.now() - diedAt).toBeLessThan(10_000)
   await worker.close()
 
   const facts = await logFacts(work.place, runId)

@@ -9,10 +9,8 @@ import {
   startEchoWorker,
   TestFolders,
 } from '@reprise/test-fleet'
-import { afterEach, expect, it, vi } from 'vitest'
+import { afterEach, expect, it } from 'vitest'
 import { openFiles } from '../src/index.js'
-
-vi.setConfig({ testTimeout: 300_000, hookTimeout: 120_000 })
 
 const fleet = new ProcessFleet()
 const folders = new TestFolders()
@@ -82,7 +80,7 @@ it('gives back at once what a worker without time to drain holds when it gets SI
   const closedAt = performance.now()
   const other = await startEchoWorker(work.place, ['hold'])
   await finished
-  expect(performance.now() - closedAt).toBeLessThan(claimTtlMs / 6)
+  expect(performance.now() - closedAt).toBeLessThan(10_000)
   await other.close()
   const facts = await logFacts(work.place, runId)
   expect(acceptedTasks(facts)).toEqual(idsOf(work.tasks))

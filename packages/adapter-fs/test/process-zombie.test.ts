@@ -16,11 +16,9 @@ import { openFiles } from '../src/index.js'
 import { logBytes, logPath } from './log-file.js'
 import { requireStrace, strace } from './strace.js'
 
-vi.setConfig({ testTimeout: 300_000, hookTimeout: 120_000 })
-
 const fleet = new ProcessFleet()
 const folders = new TestFolders()
-beforeAll(requireStrace, 600_000)
+beforeAll(requireStrace, 120_000)
 afterEach(async () => {
   await fleet.endAll()
   await folders.removeAll()
@@ -30,7 +28,7 @@ const runId = 'zombie-run'
 const runOf = (leaseTtlMs: number) => ({ runId, goal: 'one history', policy: { leaseTtlMs } })
 
 it.each([
-  ['when its lease has run out', 600, { takeover: 'when-dead', waitForMs: 60_000 }, 'lease-expired'],
+  ['when its lease has run out', 600, { takeover: 'when-dead', waitForMs: 15_000 }, 'lease-expired'],
   ['at once when it is forced', 60_000, { takeover: 'now' }, 'forced'],
 ])(
   'takes over from a stopped coordinator %s, and the stopped one can never append again',
@@ -71,9 +69,9 @@ it('makes a dead line of what a coordinator writes that was stopped in the middl
   const zombie = fleet.start('coordinator', { ...work, run, finish: false }, { through: late })
   await zombie.line('dispatched')
   zombie.tell({ note: 'from the past' })
-  await vi.waitUntil(async () => (await readFile(trace, 'utf8')).includes('stopped by SIGSTOP'), { timeout: 60_000 })
+  await vi.waitUntil(async () => (await readFile(trace, 'utf8')).includes('stopped by SIGSTOP'), { timeout: 20_000 })
   const worker = await startEchoWorker(work.place)
-  await finishRun({ ...work, run: { ...run, waitForMs: 60_000 } })
+  await finishRun({ ...work, run: { ...run, waitForMs: 4_000 } })
   await worker.close()
   const before = await logFacts(work.place, runId)
 

@@ -1,4 +1,4 @@
-import { type CommitRecord, RepriseError, type RunId } from '@reprise/core/adapter'
+import { type CommitRecord, RepriseError, type RunId, versionConflict } from '@reprise/core/adapter'
 import { type CommitEntry, commitHeaders, indexAfter, type LogEntry, removalHeaders } from './log-entry.js'
 import type { Names } from './names.js'
 import type { NatsConnection } from './nats-connection.js'
@@ -56,7 +56,7 @@ export async function appendCommit(
     } else if (isFresh) {
       // Too far ahead, or taken: by the same, perhaps.
       if (last?.kind === 'commit' && (await hashAt(runs, runId, record.index, last)) === record.hash) return
-      throw conflict(runId, record, indexAfter(last))
+      throw versionConflict(runId, record.index, indexAfter(last))
     }
     // Stale, refused or unknown: what is there decides.
     age = runs.age
@@ -126,13 +126,6 @@ async function hashAt(runs: RunSubjects, runId: RunId, index: number, last: Comm
   if (index === last.index) return last.hash
   return (await runs.find(runId, index, last))?.entry.hash ?? null
 }
-
-const conflict = (runId: RunId, record: CommitRecord, next: number): RepriseError =>
-  new RepriseError(
-    'VERSION_CONFLICT',
-    `Commit ${record.index} of run ${runId} was not appended: the run holds ${next} commits, and not this one. Read what was appended, then decide again.`,
-    { details: { runId, index: record.index, length: next } },
-  )
 
 const wentOn = (runId: RunId): RepriseError =>
   new RepriseError('RUN_OPEN', `Run ${runId} was written to while it was being removed, and was kept. Try again.`, {

@@ -1,11 +1,4 @@
-import {
-  type Inbox,
-  type InboxHandler,
-  type InboxMessage,
-  limits,
-  RepriseError,
-  type RunId,
-} from '@reprise/core/adapter'
+import { checkMessages, type Inbox, type InboxHandler, type InboxMessage, type RunId } from '@reprise/core/adapter'
 import { InboxReceiver } from './inbox-receiver.js'
 import { InboxSender } from './inbox-sender.js'
 import type { Names } from './names.js'
@@ -33,7 +26,7 @@ export class NatsInbox implements Inbox {
   /** One round trip for up to 512 KiB or 256 messages. */
   async send(runId: RunId, messages: readonly InboxMessage[]): Promise<void> {
     this.#connection.assertOpen()
-    for (const message of messages) checkMessage(runId, message)
+    checkMessages(runId, messages)
     if (messages.length > 0) await this.#sender(runId).send(messages)
   }
 
@@ -72,19 +65,5 @@ export class NatsInbox implements Inbox {
     const sender = new InboxSender(this.#connection, this.#names.inboxSubject(runId), runId)
     this.#senders.set(runId, sender)
     return sender
-  }
-}
-
-function checkMessage(runId: RunId, { sender, seq, body }: InboxMessage): void {
-  const which = `Message ${seq} of ${sender} to run ${runId}`
-  if (!Number.isSafeInteger(seq) || seq < 1) {
-    throw new RepriseError('INVALID_INPUT', `${which} was not sent: seq counts from 1.`, { details: { sender, seq } })
-  }
-  if (body.length > limits.messageBytesMax || Buffer.byteLength(body) > limits.messageBytesMax) {
-    throw new RepriseError(
-      'TOO_LARGE',
-      `${which} was not sent: it exceeds ${limits.messageBytesMax} bytes. Put large values into artifacts.`,
-      { details: { runId, sender, seq, bytesMax: limits.messageBytesMax } },
-    )
   }
 }

@@ -1,10 +1,9 @@
 import {
   type CommitLog,
   type CommitRecord,
-  closesRun,
+  checkRecord,
+  checkRemovable,
   type LogHead,
-  limits,
-  RepriseError,
   type RunId,
   readRecordShape,
 } from '@reprise/core/adapter'
@@ -15,9 +14,6 @@ import { type CommitEntry, corrupt, readEntry, readText } from './log-entry.js'
 import { decodeToken, type Names } from './names.js'
 import type { NatsConnection } from './nats-connection.js'
 import { RunSubjects } from './run-subjects.js'
-
-/** What a line has around the commit: `{"hash":"…","commit":…}`. */
-const envelopeBytes = 85
 
 interface Newest {
   readonly entry: CommitEntry
@@ -112,8 +108,7 @@ export class NatsLog implements CommitLog {
     this.#runs.listen()
     const { age } = this.#runs
     const last = await this.#newestCommit(runId)
-    if (last === null) throw unknownRun(runId)
-    if (!closesRun(last.text)) throw openRun(runId)
+    checkRemovable(runId, last?.text)
     await removeRun(this.#connection, this.#names, this.#runs, runId, last.entry, age)
     // The run is gone by now. Messages that stay behind are in nobody's way.
     await this.#forget(runId).catch(() => {})
@@ -149,29 +144,3 @@ export class NatsLog implements CommitLog {
     return found === null ? { seq: life + 1, index: 0 } : found.entry
   }
 }
-
-function checkRecord(runId: RunId, record: CommitRecord): void {
-  const bytes = Buffer.byteLength(record.text)
-  if (bytes > limits.commitBytesMax + envelopeBytes) {
-    throw new RepriseError(
-      'TOO_LARGE',
-      `Commit ${record.index} of run ${runId} has ${bytes} bytes; at most ${limits.commitBytesMax} are allowed. Split it.`,
-      { details: { runId, index: record.index, bytes } },
-    )
-  }
-  const shape = readRecordShape(record.text)
-  if (shape !== null && shape.index === record.index && shape.hash === record.hash) return
-  throw new RepriseError(
-    'INVALID_INPUT',
-    `Commit ${record.index} of run ${runId} is not a record: its text must carry its index and hash. Make it with encodeCommit.`,
-    { details: { runId, index: record.index } },
-  )
-}
-
-const unknownRun = (runId: RunId): RepriseError =>
-  new RepriseError('RUN_UNKNOWN', `There is no run ${runId}. Look for its id with list.`, { details: { runId } })
-
-const openRun = (runId: RunId): RepriseError =>
-  new RepriseError('RUN_OPEN', `Run ${runId} is still open. Complete or fail it before removing it.`, {
-    details: { runId },
-  })

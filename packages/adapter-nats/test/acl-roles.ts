@@ -34,7 +34,7 @@ const rolesOf = (prefix: string, lane = 'default'): Readonly<Record<Role, Permis
       // A lane's consumer is made with the first offer there, and when a worker says that it is missing.
       `$JS.API.CONSUMER.INFO.${prefix}-tasks.*`,
       `$JS.API.CONSUMER.CREATE.${prefix}-tasks.>`,
-      // Finding and withdrawing an attempt.
+      // Finding and withdrawing an attempt, and removing one that the server knows as settled and still has.
       `$JS.API.STREAM.MSG.GET.${prefix}-tasks`,
       `$JS.API.STREAM.MSG.DELETE.${prefix}-tasks`,
       `${prefix}.lanes.*.withdrawn`,
@@ -70,8 +70,14 @@ const rolesOf = (prefix: string, lane = 'default'): Readonly<Record<Role, Permis
     ],
     subscribe: ['_INBOX_inspector.>'],
   },
+  // Whoever sends commands looks whether the run is open, and follows its log until it answers.
   sender: {
-    publish: [`${prefix}.inbox.*`],
+    publish: [
+      `${prefix}.inbox.*`,
+      ...reads(`${prefix}-log`),
+      ...follows(`${prefix}-log`),
+      `$JS.API.STREAM.INFO.${prefix}-log`,
+    ],
     subscribe: ['_INBOX_sender.>'],
   },
 })

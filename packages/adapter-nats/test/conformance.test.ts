@@ -20,4 +20,7 @@ const create = async () => {
 }
 const teardown = ({ servers, prefix }: { servers: string; prefix: string }) => removeStreams(servers, prefix)
 
-testAdapter({ name: 'nats', create, teardown, capabilities: { artifacts: true } }, { describe, it, expect })
+testAdapter(
+  { name: 'nats', create, teardown, capabilities: { artifacts: true }, ttlMs: 1_500 },
+  { describe, it, expect },
+)

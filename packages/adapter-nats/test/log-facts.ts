@@ -8,10 +8,11 @@ import {
   type RunId,
 } from '@reprise/core/adapter'
 import { encodeCommit, genesisHash } from '@reprise/core/testing'
+import { type FaultProxy, startNats, startProxy, type TestServer } from '@reprise/test-servers'
 import { onTestFinished } from 'vitest'
 import { openNats } from '../src/index.js'
 import type { OpenNatsOptions } from '../src/open-options.js'
-import { patienceMs } from './patience.js'
+import { uniquePrefix } from './nats-facts.js'
 
 export const run = 'run-1' as RunId
 
@@ -45,6 +46,28 @@ export async function readAll(log: CommitLog, id: RunId = run, from = 0): Promis
 
 export async function appendAll(log: CommitLog, records: readonly CommitRecord[], id: RunId = run): Promise<void> {
   for (const record of records) await log.append(id, record)
+}
+
+export interface Scene {
+  readonly server: TestServer
+  readonly proxy: FaultProxy
+  /** Through the proxy. */
+  readonly faulty: { servers: string; prefix: string }
+  /** Past it. */
+  readonly sound: { servers: string; prefix: string }
+}
+
+/** A server of its own, for it will be killed, and a proxy before it. */
+export async function scene(): Promise<Scene> {
+  const server = await startNats({ private: true })
+  const proxy = await startProxy(server.url)
+  // Last in, first out: what the tests open is closed before.
+  onTestFinished(async () => {
+    await proxy[Symbol.asyncDispose]()
+    await server.stop()
+  })
+  const prefix = uniquePrefix()
+  return { server, proxy, faulty: { servers: proxy.url(server.url), prefix }, sound: { servers: server.url, prefix } }
 }
 
 /** Opens an adapter that is closed with the test. */
@@ -134,11 +157,13 @@ export function watch(log: CommitLog): { readonly texts: string[]; readonly ende
   return { texts, ended }
 }
 
+const deadlineMs = 25_000
+
 /** Looks until it holds. Looking is cheap, so nothing here depends on how fast the machine is. */
 export async function eventually(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-  const giveUpAt = performance.now() + patienceMs
+  const giveUpAt = performance.now() + deadlineMs
   while (!(await holds())) {
-    if (performance.now() > giveUpAt) throw new Error(`Not within ${patienceMs} ms: ${what}.`)
+    if (performance.now() > giveUpAt) throw new Error(`Not within ${deadlineMs} ms: ${what}.`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { headers } from '@nats-io/transport-node'
+import { openRun, sendCommand } from '@reprise/core'
 import { type Adapter, isRepriseError } from '@reprise/core/adapter'
 import { startNats, type TestServer } from '@reprise/test-servers'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
@@ -21,7 +22,6 @@ import {
   watch,
 } from './log-facts.js'
 import { withNats } from './nats-facts.js'
-import { patienceMs } from './patience.js'
 
 const prefix = 'acl'
 let server: TestServer
@@ -92,9 +92,14 @@ describe('least privilege', () => {
   })
 
   it('lets who only sends commands do that', async () => {
-    const sender = await openAs('sender')
-    await sender.inbox.send('commanded' as typeof run, messages('command-line', 1))
-    expect(await isForbidden(() => sender.log.head(run))).toBe(true)
+    const [coordinator, sender] = [await openAs('coordinator'), await openAs('sender')]
+    const runId = 'commanded'
+    const held = await openRun({ adapter: coordinator, runId, goal: 'obey' })
+    const sent = await sendCommand({ adapter: sender, runId, command: { type: 'note', text: 'from outside' } })
+    expect(await sent.answer()).toMatchObject({ ok: true, events: [{ type: 'note-added' }] })
+    await held.close()
+    expect(await isForbidden(() => sender.log.append(run, history(1)[0]!))).toBe(true)
+    expect(await isForbidden(() => sender.leases.acquire(`run/${runId}`, holder, 60_000))).toBe(true)
   })
 
   it('lets nobody remove the artifacts or leases of others by a rollup', async () => {
@@ -117,7 +122,7 @@ describe('least privilege', () => {
         rollup.set('Nats-Rollup', scope)
         const answer = await withNats(
           server.url,
-          async (client) => (await client.request(subject, '', { headers: rollup, timeout: patienceMs })).string(),
+          async (client) => (await client.request(subject, '', { headers: rollup, timeout: 5000 })).string(),
           connectionOf(role),
         )
         expect(answer).toContain('rollup not permitted')
@@ -216,7 +221,7 @@ async function expectRefused(role: Role, subjects: readonly string[]): Promise<v
     server.url,
     async (client) => {
       for (const subject of subjects) {
-        const answer = await client.request(subject, '{}', { timeout: patienceMs }).catch((error: unknown) => error)
+        const answer = await client.request(subject, '{}', { timeout: 5000 }).catch((error: unknown) => error)
         const reason = answer instanceof Error ? `${answer.message} ${String(answer.cause)}` : 'it was answered'
         expect([subject, reason.includes('Permissions Violation')]).toEqual([subject, true])
       }

@@ -4,7 +4,6 @@ import { startNats, startProxy, type TestServer } from '@reprise/test-servers'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { eventually, failureOf, open } from './log-facts.js'
 import { removeStreams, uniquePrefix, withNats } from './nats-facts.js'
-import { patienceMs } from './patience.js'
 
 let server: TestServer
 beforeAll(async () => {
@@ -32,7 +31,7 @@ function storeOf({ artifacts }: Adapter): ArtifactStore {
 
 const countOf = (prefix: string): Promise<number> =>
   withNats(server.url, async (client) => {
-    const answer = await client.request(`$JS.API.STREAM.INFO.${prefix}-artifacts`, '', { timeout: patienceMs })
+    const answer = await client.request(`$JS.API.STREAM.INFO.${prefix}-artifacts`)
     return answer.json<{ state: { messages: number } }>().state.messages
   })
 
@@ -100,15 +99,12 @@ describe('artifacts', () => {
     const sha256 = createHash('sha256').update('0123456789').digest('hex')
     const claimed = { path: `sha256/${sha256.slice(0, 2)}/${sha256}`, sha256, bytes: 10 }
     await withNats(server.url, async (client) => {
-      const chunk = await client.request(`${options.prefix}.artifacts.chunk.${upload}`, Buffer.alloc(256 * 1024), {
-        timeout: patienceMs,
-      })
+      const chunk = await client.request(`${options.prefix}.artifacts.chunk.${upload}`, Buffer.alloc(256 * 1024))
       const { seq } = chunk.json<{ seq: number }>()
       const say = (bytes: number, count: number): Promise<unknown> =>
         client.request(
           `${options.prefix}.artifacts.sha256.${sha256}`,
           JSON.stringify({ upload, bytes, sequences: Array(count).fill(seq) }),
-          { timeout: patienceMs },
         )
       await say(10, 4000)
       expect(await store.check(claimed, 100)).toMatchObject({ ok: false, reason: 'missing' })

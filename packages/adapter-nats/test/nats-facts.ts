@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
-import './patience.js'
 
 /** Runs in one test never meet those of another, also on a shared server. */
 export const uniquePrefix = (): string => `test-${randomBytes(6).toString('hex')}`

@@ -1,5 +1,4 @@
-import { type FaultProxy, startNats, startProxy, type TestServer } from '@reprise/test-servers'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import {
   appendAll,
   closedHistory,
@@ -12,32 +11,13 @@ import {
   receive,
   recordAfter,
   run,
+  type Scene,
+  scene,
   textsOf,
   untilThere,
   watch,
 } from './log-facts.js'
-import { removeStreams, uniquePrefix } from './nats-facts.js'
-import { patienceMs } from './patience.js'
-
-interface Scene {
-  readonly server: TestServer
-  readonly proxy: FaultProxy
-  /** Through the proxy. */
-  readonly faulty: { servers: string; prefix: string }
-  /** Past it. */
-  readonly sound: { servers: string; prefix: string }
-}
-
-async function scene(): Promise<Scene> {
-  const server = await startNats({ private: true })
-  const proxy = await startProxy(server.url)
-  onTestFinished(async () => {
-    await proxy[Symbol.asyncDispose]()
-    await server.stop()
-  })
-  const prefix = uniquePrefix()
-  return { server, proxy, faulty: { servers: proxy.url(server.url), prefix }, sound: { servers: server.url, prefix } }
-}
+import { removeStreams } from './nats-facts.js'
 
 /** While those behind the proxy have no connection. */
 async function unseen({ proxy }: Scene, work: () => Promise<void>): Promise<void> {
@@ -74,7 +54,7 @@ describe('when the server comes back with another history', () => {
     const place = await scene()
     const records = history(3)
     const other = history(2, 'another')
-    const adapter = await open({ ...place.faulty, requestTimeoutMs: patienceMs })
+    const adapter = await open({ ...place.faulty, requestTimeoutMs: 20_000 })
     await appendAll(adapter.log, records.slice(0, 2))
     let appending: Promise<Error & { code: string }> | null = null
     await unseen(place, async () => {
@@ -123,7 +103,7 @@ describe('when the server comes back with another history', () => {
   it('hands over every message of an inbox that was made again, and purges none unread', async () => {
     const { proxy, faulty, sound } = await scene()
     const worker = await open(sound)
-    const coordinator = await open({ ...faulty, requestTimeoutMs: patienceMs })
+    const coordinator = await open({ ...faulty, requestTimeoutMs: 20_000 })
     const receiver = receive(coordinator)
     for (const message of messages('worker-1', 20)) await worker.inbox.send(run, [message])
     await eventually('the first are there', () => receiver.received.length >= 20)

@@ -63,7 +63,7 @@ describe('leases in a bucket', () => {
     expect((await failureOf(() => leases.renew(lease, 'x'.repeat(17_000)))).code).toBe('TOO_LARGE')
   })
 
-  it('are all listed, though every one is renewed while they are read', async () => {
+  it('are all listed, though every one is renewed while they are read', { timeout: 60_000 }, async () => {
     const options = place()
     const [holding, looking] = [await open(options), await open(options)]
     const names = Array.from({ length: 600 }, (_, i) => `worker/${i}`)

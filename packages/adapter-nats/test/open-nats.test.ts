@@ -10,7 +10,6 @@ import { openNats } from '../src/index.js'
 import type { OpenNatsOptions } from '../src/open-options.js'
 import { appendAll, failureOf, history, open } from './log-facts.js'
 import { removeStreams, uniquePrefix, withNats } from './nats-facts.js'
-import { patienceMs } from './patience.js'
 
 let server: TestServer
 beforeAll(async () => {
@@ -188,6 +187,6 @@ describe('opening', () => {
   it('lets its process end once it is closed', async () => {
     const { servers, prefix } = place()
     const script = fileURLToPath(new URL('./open-and-close.mjs', import.meta.url))
-    await promisify(execFile)(process.execPath, [script, servers, prefix], { timeout: patienceMs })
+    await promisify(execFile)(process.execPath, [script, servers, prefix], { timeout: 20_000 })
   })
 })

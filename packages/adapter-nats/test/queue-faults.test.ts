@@ -1,45 +1,23 @@
 import type { ConsumeOptions, Delivery } from '@reprise/core/adapter'
-import { startNats, startProxy, type TestServer } from '@reprise/test-servers'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { startProxy } from '@reprise/test-servers'
+import { describe, expect, it } from 'vitest'
 import {
   anOffer,
+  aPlace,
   gate,
+  holderPatienceMs,
   id,
   longClaimMs,
   offersNamed,
-  openParts,
   type QueueParts,
   run,
   shortClaimMs,
   taskOf,
   until,
-  whereClaimed,
 } from './queue-parts.js'
 
-let server: TestServer
-let prefix = ''
-let tests = 0
-const opened: QueueParts[] = []
-
-beforeAll(async () => {
-  server = await startNats({ private: true })
-})
-afterAll(async () => {
-  await server.stop()
-})
-beforeEach(() => {
-  tests++
-  prefix = `faults-${tests}`
-  return async () => {
-    await Promise.all(opened.splice(0).map((parts) => parts.close()))
-  }
-})
-
-const open = async (url = server.url, options: Parameters<typeof openParts>[2] = {}): Promise<QueueParts> => {
-  const parts = await openParts(url, prefix, options)
-  opened.push(parts)
-  return parts
-}
+const place = aPlace('faults', { private: true })
+const { open } = place
 
 const worker = (workerId: string, options: Partial<ConsumeOptions> = {}): ConsumeOptions => ({
   workerId,
@@ -80,7 +58,7 @@ const includesAll = (seen: ReadonlySet<string>, wanted: readonly string[]): bool
   wanted.every((taskId) => seen.has(taskId))
 
 describe('a server', () => {
-  it('that is killed and started again while workers are at it costs no attempt', async () => {
+  it('that is killed and started again while workers are at it costs no attempt', { timeout: 90_000 }, async () => {
     const [coordinator, one, other] = [await open(), await open(), await open()]
     const seen = new Set<string>()
     const take = async (delivery: Delivery): Promise<void> => {
@@ -95,37 +73,37 @@ describe('a server', () => {
     for (let kills = 1; kills <= 3; kills++) {
       const before = seen.size
       await until('work goes on', () => seen.size > before + 50)
-      await server.kill()
-      await server.restart()
+      await place.server.kill()
+      await place.server.restart()
     }
     const before = seen.size
     await until('work goes on after the last restart', () => seen.size > before + 50)
     const offered = await load.stop()
-    await until('everything that was offered was delivered', () => includesAll(seen, offered))
-    // Not that the stream is empty: a server 2.9 that is killed can forget that it has removed what it knows as settled.
-    await until('nothing is left to hand out or to settle', async () => {
-      const path = `CONSUMER.INFO.${prefix}-tasks.default`
-      const { num_pending: waiting, num_ack_pending: claimed } = await coordinator.connection.api<{
-        num_pending: number
-        num_ack_pending: number
-      }>(path, null, { doing: 'Looking' })
-      return waiting === 0 && claimed === 0
+    await until('everything that was offered was delivered', () => includesAll(seen, offered), 60_000)
+    await until('nothing is left', async () => {
+      const path = `STREAM.INFO.${place.prefix}-tasks`
+      const { state } = await coordinator.connection.api<{ state: { messages: number } }>(path, null, {
+        doing: 'Looking',
+      })
+      return state.messages === 0
     })
     expect(errors.filter((message) => message.includes('was deleted'))).toEqual([])
   })
 
-  it('that hangs for a while costs no attempt, and offering fails by its own deadline', async () => {
-    const coordinator = await open(server.url, { requestTimeoutMs: 4_000 })
+  it('that hangs for a while costs no attempt, and offering fails by its own deadline', {
+    timeout: 90_000,
+  }, async () => {
+    const coordinator = await open({ requestTimeoutMs: 4_000 })
     const other = await open()
     const seen = new Set<string>()
     await other.queue.consume('default', async (delivery) => void seen.add(taskOf(delivery)), worker('w'))
     await coordinator.queue.offer([anOffer('before')])
     await until('it works', () => seen.has('before'))
-    await server.pause()
+    await place.server.pause()
     try {
       await expect(coordinator.queue.offer(offersNamed(3))).rejects.toMatchObject({ code: 'ADAPTER_UNAVAILABLE' })
     } finally {
-      await server.resume()
+      await place.server.resume()
     }
     await until('it takes offers again', () =>
       coordinator.queue.offer(offersNamed(5)).then(
@@ -142,22 +120,22 @@ describe('a server', () => {
   })
 
   it('that hangs does not keep a consumer from closing', async () => {
-    const parts = await open(server.url, { requestTimeoutMs: 4_000 })
+    const parts = await open({ requestTimeoutMs: 4_000 })
     const consumer = await parts.queue.consume('default', async () => {}, worker('w'))
-    await server.pause()
+    await place.server.pause()
     try {
       await consumer.close()
     } finally {
-      await server.resume()
+      await place.server.resume()
     }
   })
 })
 
 describe('a connection', () => {
-  it('that is cut again and again costs no attempt', async () => {
-    await using proxy = await startProxy(server.url)
-    const coordinator = await open(proxy.url(server.url))
-    const through = await open(proxy.url(server.url))
+  it('that is cut again and again costs no attempt', { timeout: 90_000 }, async () => {
+    await using proxy = await startProxy(place.server.url)
+    const coordinator = await open({ url: proxy.url(place.server.url) })
+    const through = await open({ url: proxy.url(place.server.url) })
     const seen = new Set<string>()
     await through.queue.consume('default', async (delivery) => void seen.add(taskOf(delivery)), worker('w'))
     const load = offering(coordinator)
@@ -169,13 +147,13 @@ describe('a connection', () => {
       await until('work goes on', () => seen.size > before + 60)
     }
     const offered = await load.stop()
-    await until('everything is delivered', () => includesAll(seen, offered))
-    await Promise.all(opened.splice(0).map((parts) => parts.close()))
+    await until('everything is delivered', () => includesAll(seen, offered), 60_000)
+    await place.closeAll()
   })
 
   it('that comes back finds the claims of its worker as they were, and settles them', async () => {
-    await using proxy = await startProxy(server.url)
-    const [coordinator, through] = [await open(), await open(proxy.url(server.url))]
+    await using proxy = await startProxy(place.server.url)
+    const [coordinator, through] = [await open(), await open({ url: proxy.url(place.server.url) })]
     const [started, done] = [gate(), gate()]
     const seen: Delivery[] = []
     await coordinator.queue.offer([anOffer('a')])
@@ -201,8 +179,8 @@ describe('a connection', () => {
   })
 
   it('that was gone for longer than the claim tells the handler, which settles nothing', async () => {
-    await using proxy = await startProxy(server.url)
-    const [coordinator, through, other] = [await open(), await open(proxy.url(server.url)), await open()]
+    await using proxy = await startProxy(place.server.url)
+    const [coordinator, through, other] = [await open(), await open({ url: proxy.url(place.server.url) }), await open()]
     const [started, done, heirDone] = [gate(), gate(), gate()]
     await coordinator.queue.offer([anOffer('a')])
     let first: Delivery | undefined
@@ -233,15 +211,16 @@ describe('a connection', () => {
     await proxy.accept()
     await until('the first is told', () => first?.signal.aborted === true)
     expect(first?.signal.reason).toMatchObject({ code: 'CLAIM_LOST' })
-    expect(await whereClaimed(coordinator.queue, 'a')).toMatchObject({ workerId: 'heir' })
+    const asking = await open({ holderAnswersMs: holderPatienceMs })
+    expect(await asking.queue.locate(run, id('a'), 1)).toMatchObject({ at: 'claimed', workerId: 'heir' })
     heirDone.open()
     await until('the heir settles it', async () => (await coordinator.queue.locate(run, id('a'), 1)).at === 'unknown')
     await through.close()
   })
 
   it('that was gone when an attempt was withdrawn tells the handler afterwards', async () => {
-    await using proxy = await startProxy(server.url)
-    const [coordinator, through] = [await open(), await open(proxy.url(server.url))]
+    await using proxy = await startProxy(place.server.url)
+    const [coordinator, through] = [await open(), await open({ url: proxy.url(place.server.url) })]
     const started = gate()
     let held: Delivery | undefined
     await coordinator.queue.offer([anOffer('a')])
@@ -284,7 +263,7 @@ describe('what somebody deletes', () => {
       worker('full', { concurrency: 1, onError }),
     )
     await started.opened
-    await api(coordinator, `CONSUMER.DELETE.${prefix}-tasks.default`)
+    await api(coordinator, `CONSUMER.DELETE.${place.prefix}-tasks.default`)
     const later: string[] = []
     // Finds it missing, as a worker does that starts later.
     await idle.queue.consume(
@@ -292,7 +271,7 @@ describe('what somebody deletes', () => {
       async (delivery) => void later.push(taskOf(delivery)),
       worker('idle', { onError }),
     )
-    await api(coordinator, `CONSUMER.DELETE.${prefix}-tasks.default`)
+    await api(coordinator, `CONSUMER.DELETE.${place.prefix}-tasks.default`)
     await until('it is said', () => errors.includes('ADAPTER_UNAVAILABLE'))
     await coordinator.queue.offer([anOffer('b')])
     await until('work goes on', () => later.includes('b'))
@@ -314,7 +293,7 @@ describe('what somebody deletes', () => {
     )
     await coordinator.queue.offer([anOffer('a')])
     await until('it works', () => seen.includes('a'))
-    await api(coordinator, `STREAM.DELETE.${prefix}-tasks`)
+    await api(coordinator, `STREAM.DELETE.${place.prefix}-tasks`)
     await until('the worker says so', () => errors.some((message) => message.includes('made again')))
     await until('offering works again', () =>
       coordinator.queue.offer([anOffer('b')]).then(
@@ -327,7 +306,7 @@ describe('what somebody deletes', () => {
 
   it('the stream, with nobody listening: offering says so once', async () => {
     const { queue, connection } = await open()
-    await connection.api(`STREAM.DELETE.${prefix}-tasks`, null, { doing: 'Deleting' })
+    await connection.api(`STREAM.DELETE.${place.prefix}-tasks`, null, { doing: 'Deleting' })
     await expect(queue.offer([anOffer('a')])).rejects.toMatchObject({ code: 'ADAPTER_UNAVAILABLE' })
     await queue.offer([anOffer('a')])
     const seen: string[] = []
@@ -351,7 +330,7 @@ describe('what somebody deletes', () => {
       worker('w', { concurrency: 2 }),
     )
     await started.opened
-    await api(coordinator, `STREAM.DELETE.${prefix}-tasks`)
+    await api(coordinator, `STREAM.DELETE.${place.prefix}-tasks`)
     await until('the handler is told', () => held?.signal.aborted === true)
     // It takes the same position in the new stream.
     await until('offering works', () =>
@@ -360,10 +339,17 @@ describe('what somebody deletes', () => {
         () => false,
       ),
     )
-    await whereClaimed(coordinator.queue, 'new')
+    await until(
+      'the new one is claimed',
+      async () => (await coordinator.queue.locate(run, id('new'), 1)).at === 'claimed',
+    )
     done.open()
     await coordinator.queue.offer([anOffer('last')])
-    await whereClaimed(coordinator.queue, 'last')
-    expect(await whereClaimed(coordinator.queue, 'new')).toMatchObject({ at: 'claimed' })
+    await until(
+      'the last one is claimed',
+      async () => (await coordinator.queue.locate(run, id('last'), 1)).at === 'claimed',
+    )
+    const asking = await open({ holderAnswersMs: holderPatienceMs })
+    expect(await asking.queue.locate(run, id('new'), 1)).toMatchObject({ at: 'claimed' })
   })
 })

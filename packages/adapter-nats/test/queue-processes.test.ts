@@ -6,51 +6,30 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Delivery } from '@reprise/core/adapter'
-import { startNats, type TestServer } from '@reprise/test-servers'
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import { removeStreams } from './nats-facts.js'
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import {
   anOffer,
+  aPlace,
   gate,
+  holderPatienceMs,
   id,
   longClaimMs,
   offersNamed,
-  openParts,
   type QueueParts,
   run,
   shortClaimMs,
   taskOf,
   until,
-  whereClaimed,
 } from './queue-parts.js'
 
-let server: TestServer
-let prefix = ''
-let tests = 0
-const opened: QueueParts[] = []
 const children: ChildProcess[] = []
 
-beforeAll(async () => {
-  server = await startNats()
-})
-afterAll(async () => {
-  await server.stop()
-})
-beforeEach(() => {
-  tests++
-  prefix = `processes-${process.pid}-${tests}`
-  return async () => {
-    for (const child of children.splice(0)) child.kill('SIGKILL')
-    await Promise.all(opened.splice(0).map((parts) => parts.close()))
-    await removeStreams(server.url, prefix)
-  }
-})
+const place = aPlace('processes')
+const { open } = place
 
-const open = async (): Promise<QueueParts> => {
-  const parts = await openParts(server.url, prefix)
-  opened.push(parts)
-  return parts
-}
+beforeEach(() => () => {
+  for (const child of children.splice(0)) child.kill('SIGKILL')
+})
 
 interface WorkerProcess {
   readonly process: ChildProcess
@@ -70,9 +49,13 @@ async function startWorkerProcess(options: {
   drainMs?: number
 }): Promise<WorkerProcess> {
   const script = fileURLToPath(new URL('./queue-worker.mjs', import.meta.url))
-  const child = spawn(process.execPath, [script, JSON.stringify({ url: server.url, prefix, ...options })], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
+  const child = spawn(
+    process.execPath,
+    [script, JSON.stringify({ url: place.server.url, prefix: place.prefix, ...options })],
+    {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    },
+  )
   children.push(child)
   const lines: string[] = []
   createInterface({ input: child.stdout }).on('line', (line) => lines.push(line))
@@ -102,7 +85,7 @@ async function absentFile(): Promise<string> {
 }
 
 describe('worker processes', () => {
-  it('share 5,000 attempts: each is handled, none twice, and both end by themselves', async () => {
+  it('share 5,000 attempts: each is handled, none twice, and both end by themselves', { timeout: 60_000 }, async () => {
     const { queue } = await open()
     const workers = await Promise.all(
       ['one', 'other'].map((workerId) => startWorkerProcess({ workerId, concurrency: 16, claimTtlMs: longClaimMs })),
@@ -110,7 +93,7 @@ describe('worker processes', () => {
     const offers = offersNamed(5_000)
     for (let from = 0; from < offers.length; from += 500) await queue.offer(offers.slice(from, from + 500))
     const began = (): string[] => workers.flatMap(({ lines }) => lines.filter((line) => line.startsWith('began')))
-    await until('all are handled', () => began().length >= offers.length)
+    await until('all are handled', () => began().length >= offers.length, 40_000)
     await until('the last is settled', async () => (await queue.locate(run, id('task-4999'), 1)).at === 'unknown')
     expect(began().sort()).toEqual(offers.map(({ taskId }) => `began ${taskId} 1`).sort())
     expect(await Promise.all(workers.map((worker) => worker.end()))).toEqual([0, 0])
@@ -139,7 +122,7 @@ describe('worker processes', () => {
 
   it('that die waiting for work swallow nothing that is offered once the server has seen them go', async () => {
     const { queue, connection } = await open()
-    const lane = `CONSUMER.INFO.${prefix}-tasks.default`
+    const lane = `CONSUMER.INFO.${place.prefix}-tasks.default`
     const waiting = async (): Promise<number> =>
       (await connection.api<{ num_waiting: number }>(lane, null, { doing: 'Looking' })).num_waiting
     const dead = await Promise.all(
@@ -187,7 +170,9 @@ describe('worker processes', () => {
     await until('another worker has it', () => seen.length === 1)
     await goOn(heir, blockUntil)
     await blocked.saw('aborted a CLAIM_LOST')
-    expect(await whereClaimed(queue, 'a')).toMatchObject({ workerId: 'heir', deliveries: 2 })
+    const asking = await open({ holderAnswersMs: holderPatienceMs })
+    const where = await asking.queue.locate(run, id('a'), 1)
+    expect(where).toMatchObject({ at: 'claimed', workerId: 'heir', deliveries: 2 })
     done.open()
     await until('the heir settles it', async () => (await queue.locate(run, id('a'), 1)).at === 'unknown')
     expect(seen.length).toBe(1)
@@ -215,7 +200,8 @@ describe('worker processes', () => {
     // It takes the next one once it is done with the first.
     await queue.offer([anOffer('b')])
     await blocked.saw('began b 1')
-    expect(await whereClaimed(queue, 'a')).toMatchObject({ workerId: 'heir' })
+    const asking = await open({ holderAnswersMs: holderPatienceMs })
+    expect(await asking.queue.locate(run, id('a'), 1)).toMatchObject({ at: 'claimed', workerId: 'heir' })
     expect(heir?.signal.aborted).toBe(false)
     done.open()
     await until('the heir settles it', async () => (await queue.locate(run, id('a'), 1)).at === 'unknown')

@@ -1,51 +1,26 @@
 import { headers } from '@nats-io/transport-node'
 import type { ConsumeOptions, Delivery } from '@reprise/core/adapter'
-import { startNats, type TestServer } from '@reprise/test-servers'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { namesOf } from '../src/names.js'
 import { laneNames } from '../src/queue/lane-names.js'
-import { removeStreams } from './nats-facts.js'
 import {
   anOffer,
+  aPlace,
   type Gate,
   gate,
+  holderPatienceMs,
   id,
   longClaimMs,
   offersNamed,
-  openParts,
   type QueueParts,
   run,
   shortClaimMs,
   taskOf,
   until,
-  whereClaimed,
 } from './queue-parts.js'
 
-let server: TestServer
-let prefix = ''
-let tests = 0
-const opened: QueueParts[] = []
-
-beforeAll(async () => {
-  server = await startNats()
-})
-afterAll(async () => {
-  await server.stop()
-})
-beforeEach(() => {
-  tests++
-  prefix = `queue-${process.pid}-${tests}`
-  return async () => {
-    await Promise.all(opened.splice(0).map((parts) => parts.close()))
-    await removeStreams(server.url, prefix)
-  }
-})
-
-const open = async (options: Parameters<typeof openParts>[2] = {}): Promise<QueueParts> => {
-  const parts = await openParts(server.url, prefix, options)
-  opened.push(parts)
-  return parts
-}
+const place = aPlace('queue')
+const { open } = place
 
 const worker = (workerId: string, options: Partial<ConsumeOptions> = {}): ConsumeOptions => ({
   workerId,
@@ -64,16 +39,16 @@ const openThenHold = (started: Gate) => (): Promise<void> => {
 
 /** What the server says of the lane. */
 async function consumerOf({ connection }: QueueParts, lane = 'default') {
-  const { consumer } = laneNames(namesOf(prefix), lane)
+  const { consumer } = laneNames(namesOf(place.prefix), lane)
   return await connection.api<{
     config: { ack_wait: number }
     num_waiting: number
     num_ack_pending: number
-  }>(`CONSUMER.INFO.${prefix}-tasks.${consumer}`, null, { doing: 'Looking' })
+  }>(`CONSUMER.INFO.${place.prefix}-tasks.${consumer}`, null, { doing: 'Looking' })
 }
 
 const messagesIn = async ({ connection }: QueueParts): Promise<number> => {
-  const info = await connection.api<{ state: { messages: number } }>(`STREAM.INFO.${prefix}-tasks`, null, {
+  const info = await connection.api<{ state: { messages: number } }>(`STREAM.INFO.${place.prefix}-tasks`, null, {
     doing: 'Looking',
   })
   return info.state.messages
@@ -109,11 +84,15 @@ describe('offering', () => {
     const parts = await open()
     await parts.queue.offer(offersNamed(10))
     const forgetful = { duplicate_window: 100 * 1e6 }
-    const { config } = await parts.connection.api<{ config: object }>(`STREAM.INFO.${prefix}-tasks`, null, {
+    const { config } = await parts.connection.api<{ config: object }>(`STREAM.INFO.${place.prefix}-tasks`, null, {
       doing: 'Looking',
     })
-    await parts.connection.api(`STREAM.UPDATE.${prefix}-tasks`, { ...config, ...forgetful }, { doing: 'Changing' })
-    const subject = laneNames(namesOf(prefix), 'default').taskSubject('probe')
+    await parts.connection.api(
+      `STREAM.UPDATE.${place.prefix}-tasks`,
+      { ...config, ...forgetful },
+      { doing: 'Changing' },
+    )
+    const subject = laneNames(namesOf(place.prefix), 'default').taskSubject('probe')
     const probe = headers()
     probe.set('Nats-Msg-Id', 'probe')
     await parts.connection.publish(subject, 'x', { doing: 'Probing', headers: probe })
@@ -230,7 +209,9 @@ describe('delivery', () => {
     const parts = await open()
     const errors: unknown[] = []
     const seen: string[] = []
-    await parts.connection.publish(laneNames(namesOf(prefix), 'default').taskSubject('junk'), 'junk', { doing: 'x' })
+    await parts.connection.publish(laneNames(namesOf(place.prefix), 'default').taskSubject('junk'), 'junk', {
+      doing: 'x',
+    })
     await parts.queue.offer([anOffer('a')])
     await parts.queue.consume(
       'default',
@@ -277,9 +258,9 @@ describe('delivery', () => {
   it('refuses a consumer that would lose attempts, and says why', async () => {
     const { queue, connection } = await open()
     const config = { name: 'odd', durable_name: 'odd', ack_policy: 'explicit', max_deliver: 3 }
-    const create = `CONSUMER.CREATE.${prefix}-tasks.odd.${prefix}.tasks.odd.*`
-    const filtered = { ...config, filter_subject: `${prefix}.tasks.odd.*` }
-    await connection.api(create, { stream_name: `${prefix}-tasks`, config: filtered }, { doing: 'Making it' })
+    const create = `CONSUMER.CREATE.${place.prefix}-tasks.odd.${place.prefix}.tasks.odd.*`
+    const filtered = { ...config, filter_subject: `${place.prefix}.tasks.odd.*` }
+    await connection.api(create, { stream_name: `${place.prefix}-tasks`, config: filtered }, { doing: 'Making it' })
     const consuming = queue.consume('odd', async () => {}, worker('w'))
     await expect(consuming).rejects.toMatchObject({ code: 'UNSAFE_SERVER', details: { consumer: 'odd' } })
   })
@@ -287,7 +268,7 @@ describe('delivery', () => {
 
 describe('claims', () => {
   it('show who holds an attempt, since when, and how far it is', async () => {
-    const [coordinator, other] = [await open(), await open()]
+    const [coordinator, other] = [await open({ holderAnswersMs: holderPatienceMs }), await open()]
     await coordinator.queue.offer([anOffer('a')])
     const started = gate()
     await other.queue.consume(
@@ -301,8 +282,8 @@ describe('claims', () => {
       worker('w'),
     )
     await started.opened
-    const where = await whereClaimed(coordinator.queue, 'a')
-    expect(where).toMatchObject({ workerId: 'w', deliveries: 1, progress: { step: 3 } })
+    const where = await coordinator.queue.locate(run, id('a'), 1)
+    expect(where).toMatchObject({ at: 'claimed', workerId: 'w', deliveries: 1, progress: { step: 3 } })
   })
 
   it('are given back on close, and others have them at once, with those still on the way', async () => {

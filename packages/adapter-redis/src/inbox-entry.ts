@@ -1,4 +1,4 @@
-import { type InboxMessage, limits } from '@reprise/core/adapter'
+import { type InboxMessage, isBodyTooLarge } from '@reprise/core/adapter'
 
 const marks = { receipt: 'r', command: 'c' } as const
 const kinds: Readonly<Record<string, InboxMessage['kind']>> = { r: 'receipt', c: 'command' }
@@ -17,10 +17,6 @@ export function readInboxEntry(text: string): InboxMessage | null {
   const bodyStart = head[0].length + Number(head[3])
   if (bodyStart > text.length) return null
   const body = text.slice(bodyStart)
-  if (isTooLong(body)) return null
+  if (isBodyTooLarge(body)) return null
   return { sender: text.slice(head[0].length, bodyStart), seq: Number(head[2]), kind, body }
 }
-
-export const isTooLong = (body: string): boolean =>
-  body.length > limits.messageBytesMax ||
-  (body.length * 3 > limits.messageBytesMax && Buffer.byteLength(body) > limits.messageBytesMax)

@@ -1,13 +1,6 @@
-import {
-  type Inbox,
-  type InboxHandler,
-  type InboxMessage,
-  limits,
-  RepriseError,
-  type RunId,
-} from '@reprise/core/adapter'
+import { checkMessages, type Inbox, type InboxHandler, type InboxMessage, type RunId } from '@reprise/core/adapter'
 import type { AdapterParts } from './adapter-parts.js'
-import { inboxEntry, isTooLong } from './inbox-entry.js'
+import { inboxEntry } from './inbox-entry.js'
 import { InboxReceiver } from './inbox-receiver.js'
 import { sendScript } from './inbox-scripts.js'
 
@@ -28,7 +21,7 @@ export class RedisInbox implements Inbox {
 
   async send(runId: RunId, messages: readonly InboxMessage[]): Promise<void> {
     this.#parts.lifetime.assertOpen()
-    for (const message of messages) checkMessage(runId, message)
+    checkMessages(runId, messages)
     const steps = stepsOf(messages)
     const before = this.#longSends.get(runId)
     if (before === undefined && steps.length < 2) return await this.#sendSteps(runId, steps)
@@ -82,18 +75,4 @@ function stepsOf(messages: readonly InboxMessage[]): string[][] {
     characters += entry.length
   }
   return step.length > 0 ? [...steps, step] : steps
-}
-
-function checkMessage(runId: RunId, { sender, seq, body }: InboxMessage): void {
-  const which = `Message ${seq} of ${sender} to run ${runId}`
-  if (!Number.isSafeInteger(seq) || seq < 1 || seq > 1e15 - 1) {
-    throw new RepriseError('INVALID_INPUT', `${which} was not sent: seq counts from 1.`, { details: { sender, seq } })
-  }
-  if (isTooLong(body)) {
-    throw new RepriseError(
-      'TOO_LARGE',
-      `${which} was not sent: it exceeds ${limits.messageBytesMax} bytes. Put large values into artifacts.`,
-      { details: { runId, sender, seq, bytesMax: limits.messageBytesMax } },
-    )
-  }
 }

@@ -1,12 +1,11 @@
 import {
   type CommitLog,
   type CommitRecord,
-  closesRun,
+  checkRecord,
+  checkRemovable,
   type LogHead,
-  limits,
-  RepriseError,
   type RunId,
-  readRecordShape,
+  versionConflict,
 } from '@reprise/core/adapter'
 import type { AdapterParts } from './adapter-parts.js'
 import { LogReader } from './log-reader.js'
@@ -16,8 +15,6 @@ import { asArray, asNumber, asText } from './redis-reply.js'
 import { RunRegistry } from './run-registry.js'
 import { logFailure, SeenHeads } from './seen-heads.js'
 
-/** What a line has around the commit: `{"hash":"…","commit":…}`. */
-const envelopeBytes = 85
 /** How long it can be told that a log was removed and not lost. */
 const removedHeadMs = 30 * 24 * 3600 * 1000
 
@@ -53,7 +50,7 @@ export class RedisLog implements CommitLog {
     const failure = logFailure(status, runId, head, seen)
     if (failure !== null) throw failure
     this.#seen.note(runId, head)
-    if (status === 'conflict') throw conflict(runId, record.index, head.index + 1)
+    if (status === 'conflict') throw versionConflict(runId, record.index, head.index + 1)
   }
 
   async head(runId: RunId): Promise<LogHead | null> {
@@ -82,12 +79,9 @@ export class RedisLog implements CommitLog {
     const { connection, keys } = this.#parts
     for (let isFirst = true; ; isFirst = false) {
       const { head, last } = await this.#reader.last(runId)
-      if (head.index === -1 || last === null) {
-        if (isFirst) throw unknownRun(runId)
-        // Gone since the first look: by us, the reply having been lost, or by somebody else.
-        break
-      }
-      if (!closesRun(last)) throw openRun(runId)
+      // Gone since the first look: by us, the reply having been lost, or by somebody else.
+      if (last === null && !isFirst) break
+      checkRemovable(runId, last)
       const removed = await connection.script(
         removeScript,
         [keys.log(runId), keys.head(runId), keys.inbox(runId)],
@@ -105,37 +99,3 @@ export class RedisLog implements CommitLog {
     this.#tails.close()
   }
 }
-
-function checkRecord(runId: RunId, record: CommitRecord): void {
-  const bytes = Buffer.byteLength(record.text)
-  if (bytes > limits.commitBytesMax + envelopeBytes) {
-    throw new RepriseError(
-      'TOO_LARGE',
-      `Commit ${record.index} of run ${runId} has ${bytes} bytes; at most ${limits.commitBytesMax} are allowed. Split it.`,
-      { details: { runId, index: record.index, bytes } },
-    )
-  }
-  const shape = readRecordShape(record.text)
-  if (shape === null || shape.index !== record.index || shape.hash !== record.hash) {
-    throw new RepriseError(
-      'INVALID_INPUT',
-      `Commit ${record.index} of run ${runId} is not a record: its text must carry its index and hash. Make it with encodeCommit.`,
-      { details: { runId, index: record.index } },
-    )
-  }
-}
-
-const conflict = (runId: RunId, index: number, length: number): RepriseError =>
-  new RepriseError(
-    'VERSION_CONFLICT',
-    `Commit ${index} of run ${runId} was not appended: the run holds ${length} commits. Read what was appended, then decide again.`,
-    { details: { runId, index, length } },
-  )
-
-const unknownRun = (runId: RunId): RepriseError =>
-  new RepriseError('RUN_UNKNOWN', `There is no run ${runId}. Look for its id with list.`, { details: { runId } })
-
-const openRun = (runId: RunId): RepriseError =>
-  new RepriseError('RUN_OPEN', `Run ${runId} is still open. Complete or fail it before removing it.`, {
-    details: { runId },
-  })

@@ -1,8 +1,14 @@
 import { isAscii, isUtf8 } from 'node:buffer'
+import { RepriseError } from '@reprise/core/adapter'
 
 /** A reply that is not what the command or script promises: another program's doing, or a proxy's. */
 function unexpected(reply: unknown, wanted: string): never {
-  throw new Error(`Redis replied with ${reply === null ? 'nothing' : typeof reply} where ${wanted} was expected.`)
+  const found = reply === null ? 'nothing' : typeof reply
+  throw new RepriseError(
+    'ADAPTER_UNAVAILABLE',
+    `Redis replied with ${found} where ${wanted} was expected. Whether the call took effect is not known. Look whether a proxy or another program answers at this address.`,
+    { details: { found, wanted } },
+  )
 }
 
 export const asArray = (reply: unknown): readonly unknown[] =>

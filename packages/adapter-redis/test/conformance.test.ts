@@ -3,9 +3,7 @@ import { startRedis, type TestServer } from '@reprise/test-servers'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openRedis } from '../src/index.js'
-import { allowSlowTests, patientMs } from './slow-machine.js'
-
-allowSlowTests()
+import { patientMs } from './deadlines.js'
 
 const script = new URL('./adapter-process.mjs', import.meta.url)
 let server: TestServer
@@ -37,4 +35,7 @@ const create = async () => {
 // The server goes with everything on it, or is cleared at the end.
 const teardown = async () => {}
 
-testAdapter({ name: 'redis', create, teardown, capabilities: { artifacts: true } }, { describe, it, expect })
+testAdapter(
+  { name: 'redis', create, teardown, capabilities: { artifacts: true }, ttlMs: 1_500 },
+  { describe, it, expect },
+)

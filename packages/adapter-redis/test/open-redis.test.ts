@@ -5,9 +5,9 @@ import { startRedis } from '@reprise/test-servers'
 import { Redis } from 'ioredis'
 import { describe, expect, it } from 'vitest'
 import { type OpenRedisOptions, openRedis } from '../src/index.js'
+import { patientMs } from './deadlines.js'
 import { redisFixture } from './redis-fixture.js'
 import { appendAll, codeOf, collect, eventually, failureOf, history, readAll, runId, textsOf } from './redis-history.js'
-import { patientMs, waitMs } from './slow-machine.js'
 
 const run = runId('run-1')
 const fixture = redisFixture({ private: true })
@@ -205,7 +205,7 @@ describe('openRedis', () => {
     const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
       cwd: new URL('..', import.meta.url),
       stdio: ['ignore', 'pipe', 'inherit'],
-      timeout: 2 * waitMs,
+      timeout: 20_000,
     })
     let output = ''
     child.stdout.on('data', (text) => {

@@ -62,4 +62,4 @@ it('delivers, gives back, withdraws and takes from the dead with no more rights 
   await refused(inspector.queue.withdraw(run, anOffer('waiting').taskId, 1))
   await refused(record(inspector))
   await refused(worker.queue.locate(run, anOffer('waiting').taskId, 1))
-})
+}, 60_000)

@@ -14,9 +14,7 @@ import type {
 import { type FaultProxy, type StartRedisOptions, startProxy, startRedis, type TestServer } from '@reprise/test-servers'
 import { onTestFinished } from 'vitest'
 import { openRedis } from '../src/index.js'
-import { allowSlowTests, patientMs, untilAnswered, waitMs } from './slow-machine.js'
-
-allowSlowTests()
+import { patientMs } from './deadlines.js'
 
 export const run = 'run-1' as RunId
 export const prefix = 'queue-test'
@@ -50,9 +48,9 @@ export async function proxyOf(server: TestServer): Promise<FaultProxy> {
   return proxy
 }
 
-/** An adapter that goes with the test, before its server does. Patient unless told otherwise; no fault may be there yet. */
+/** An adapter that goes with the test, before its server does. Patient unless told otherwise. */
 export async function open(url: string, options: { commandTimeoutMs?: number } = {}): Promise<Adapter> {
-  const adapter = await untilAnswered(() => openRedis({ url, prefix, commandTimeoutMs: patientMs, ...options }))
+  const adapter = await openRedis({ url, prefix, commandTimeoutMs: patientMs, ...options })
   onTestFinished(() => adapter.close())
   return adapter
 }
@@ -129,7 +127,7 @@ export async function startWorkerProcess(
 export async function until(
   condition: () => boolean | Promise<boolean>,
   what: string,
-  deadlineMs = waitMs,
+  deadlineMs = 20_000,
 ): Promise<void> {
   const deadline = performance.now() + deadlineMs
   while (!(await condition())) {

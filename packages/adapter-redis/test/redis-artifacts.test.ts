@@ -6,7 +6,6 @@ import { addPieceScript, keepScript } from '../src/artifact-scripts.js'
 import { redisKeys } from '../src/keys.js'
 import { redisFixture } from './redis-fixture.js'
 import { codeOf, collect, failureOf } from './redis-history.js'
-import { waitMs } from './slow-machine.js'
 
 const fixture = redisFixture({ private: true })
 const bytesMax = 1024 * 1024 * 1024
@@ -59,7 +58,7 @@ describe('artifacts', () => {
       bytesMax,
     )
     try {
-      await expect.poll(async () => (await uploads()).length, { timeout: waitMs }).toBe(1)
+      await expect.poll(async () => (await uploads()).length, { timeout: 20_000 }).toBe(1)
       const ttl = await fixture.raw.ttl(await onlyUpload())
       expect(ttl).toBeGreaterThan(0)
       expect(ttl).toBeLessThanOrEqual(3600)
@@ -158,6 +157,7 @@ describe('artifacts', () => {
         } while (proxy.cuts === before)
       }
       expect(proxy.cuts).toBe(5)
+      expect(proxy.connectionsTotal).toBeGreaterThan(3)
     },
   )
 })

@@ -2,17 +2,17 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { startProxy } from '@reprise/test-servers'
 import { Cluster, type Redis } from 'ioredis'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { WithdrawalNews } from '../src/queue/withdrawal-news.js'
 import { RedisConnection } from '../src/redis-connection.js'
 import { type RedisAddress, RedisEndpoint } from '../src/redis-endpoint.js'
+import { patientMs, withDeadline } from './deadlines.js'
 import { redisFixture } from './redis-fixture.js'
 import { codeOf, eventually, failureOf } from './redis-history.js'
-import { patientMs, untilAnswered, waitMs } from './slow-machine.js'
 
 const fixture = redisFixture({ private: true })
 
-function connect(address: RedisAddress, commandTimeoutMs: number): RedisConnection {
+function connect(address: RedisAddress, commandTimeoutMs = patientMs): RedisConnection {
   const connection = new RedisConnection(new RedisEndpoint(address), commandTimeoutMs)
   onTestFinished(() => connection.close())
   return connection
@@ -28,35 +28,39 @@ describe('a connection that was lost', () => {
   it('comes back though calls expire more often than it takes to connect', async () => {
     const { proxy, url } = await proxied()
     proxy.delay(10)
-    const connection = connect({ url }, 1_000)
-    await untilAnswered(() => connection.call('PING', []))
+    const connection = connect({ url })
+    await connection.call('PING', [])
     let [answered, expired] = [0, 0]
-    const calling = setInterval(() => {
-      connection.call('PING', []).then(
-        () => answered++,
-        () => expired++,
-      )
-    }, 20)
-    onTestFinished(() => clearInterval(calling))
-    proxy.refuse()
-    proxy.cut()
-    await eventually('calls expire', () => expired > 20)
-    const before = answered
-    await proxy.accept()
-    await eventually('calls are answered', () => answered > before)
+    await withDeadline(1_000, async () => {
+      const calling = setInterval(() => {
+        connection.call('PING', []).then(
+          () => answered++,
+          () => expired++,
+        )
+      }, 20)
+      onTestFinished(() => clearInterval(calling))
+      proxy.refuse()
+      proxy.cut()
+      await eventually('calls expire', () => expired > 20)
+      const before = answered
+      await proxy.accept()
+      await eventually('calls are answered', () => answered > before)
+    })
   })
 
   it('does not wait for a greeting that was lost', async () => {
     const { proxy, url } = await proxied()
-    const connection = connect({ url }, 500)
-    await untilAnswered(() => connection.call('PING', []))
-    const end = proxy.swallow('toClient')
-    const { connectionsTotal } = proxy
-    proxy.cut()
-    await eventually('it has connected again', () => proxy.connectionsTotal > connectionsTotal)
-    await expect(connection.call('PING', [])).rejects.toMatchObject({ code: 'ADAPTER_UNAVAILABLE' })
-    end()
-    await eventually('calls are answered', async () => (await codeOf(() => connection.call('PING', []))) === 'ok')
+    const connection = connect({ url })
+    await connection.call('PING', [])
+    await withDeadline(500, async () => {
+      const end = proxy.swallow('toClient')
+      const { connectionsTotal } = proxy
+      proxy.cut()
+      await eventually('it has connected again', () => proxy.connectionsTotal > connectionsTotal)
+      await expect(connection.call('PING', [])).rejects.toMatchObject({ code: 'ADAPTER_UNAVAILABLE' })
+      end()
+      await eventually('calls are answered', async () => (await codeOf(() => connection.call('PING', []))) === 'ok')
+    })
   })
 
   it('leaves no rejection unheard when it is closed while it subscribes again', async () => {
@@ -87,20 +91,25 @@ describe('a connection that was lost', () => {
   })
 })
 
-/** How calls fail once a first attempt to connect has: looking up a name may take longer than one call has. */
-async function failureWithCause(connection: RedisConnection): Promise<Error> {
-  for (const until = Date.now() + waitMs; ; ) {
-    const failure = await failureOf(() => connection.call('PING', []))
-    if (failure.cause !== undefined || Date.now() > until) return failure
-  }
+/** How a call fails of which the connection has already been refused: looking up a name may take longer than a call has. */
+async function failureOnceRefused(url: string): Promise<Error> {
+  const endpoint = new RedisEndpoint({ url })
+  const clients = vi.spyOn(endpoint, 'client')
+  const connection = new RedisConnection(endpoint, patientMs)
+  onTestFinished(() => connection.close())
+  const client = clients.mock.results[0]?.value as Redis
+  const closed = new Promise((resolve) => client.once('close', resolve))
+  connection.call('PING', []).catch(() => {}) // Until the test is over.
+  await closed
+  return await withDeadline(300, () => failureOf(() => connection.call('PING', [])))
 }
 
 describe('a call that cannot be made', () => {
   it('says why the server was not reached and that nothing was sent, and otherwise that it does not know', async () => {
-    const refused = await failureWithCause(connect({ url: 'redis://127.0.0.1:1' }, 300))
+    const refused = await failureOnceRefused('redis://127.0.0.1:1')
     expect(refused).toMatchObject({ code: 'ADAPTER_UNAVAILABLE', details: { code: 'ECONNREFUSED' } })
     expect(refused.message).toMatch(/could not be reached .*connect ECONNREFUSED 127\.0\.0\.1:1.*nothing was sent/)
-    const named = await failureWithCause(connect({ url: 'redis://localhost:1' }, 300))
+    const named = await failureOnceRefused('redis://localhost:1')
     expect(named.message).toMatch(/ECONNREFUSED.*nothing was sent/)
     expect((named.cause as Error).message).toContain('ECONNREFUSED')
     const silent = createServer((socket) => socket.on('error', () => {}).resume())
@@ -111,10 +120,10 @@ describe('a call that cannot be made', () => {
     const unanswered = await failureOf(() => connect({ url: `redis://127.0.0.1:${port}` }, 300).call('PING', []))
     expect(unanswered.message).toContain('nothing was sent')
     const { proxy, url } = await proxied()
-    const connection = connect({ url }, 300)
-    await untilAnswered(() => connection.call('PING', []))
+    const connection = connect({ url })
+    await connection.call('PING', [])
     proxy.swallow('toClient')
-    const unknown = await failureOf(() => connection.call('PING', []))
+    const unknown = await withDeadline(300, () => failureOf(() => connection.call('PING', [])))
     expect(unknown.message).toContain('Whether it took effect is not known')
   })
 })
@@ -125,7 +134,7 @@ describe('options of the user', () => {
     const timeouts = { commandTimeout: 200, blockingTimeout: 200, socketTimeout: 200 }
     const url = `${fixture.server.url}?commandTimeout=200&blockingTimeout=200&socketTimeout=200`
     for (const address of [{ connection: { host, port, ...timeouts } }, { url }]) {
-      const connection = connect(address, patientMs)
+      const connection = connect(address)
       expect(await connection.call('BZPOPMIN', ['nothing', 1], { blockMs: 1_000 })).toBe(null)
     }
   })

@@ -2,7 +2,7 @@ import { type FaultProxy, type StartRedisOptions, startProxy, startRedis, type T
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll } from 'vitest'
 import { type OpenRedisOptions, openRedis, type RedisAdapter } from '../src/index.js'
-import { allowSlowTests, patientMs, untilAnswered } from './slow-machine.js'
+import { patientMs } from './deadlines.js'
 
 export interface RedisFixture {
   readonly server: TestServer
@@ -10,7 +10,7 @@ export interface RedisFixture {
   readonly prefix: string
   /** A client of the test, which sees and changes what it likes. */
   readonly raw: Redis
-  /** Closed after the test. Patient unless told otherwise; no fault may be there yet. */
+  /** Closed after the test. Patient unless told otherwise. */
   open(options?: Partial<OpenRedisOptions>): Promise<RedisAdapter>
   /** A proxy in front of the server, and an adapter that goes through it. */
   openBehindProxy(options?: Partial<OpenRedisOptions>): Promise<{ proxy: FaultProxy; adapter: RedisAdapter }>
@@ -20,7 +20,6 @@ let tests = 0
 
 /** One server for the tests of a file, and a namespace for each of them. */
 export function redisFixture(options: StartRedisOptions = {}): RedisFixture {
-  allowSlowTests()
   let server: TestServer | undefined
   let raw: Redis | undefined
   const opened: RedisAdapter[] = []
@@ -56,8 +55,7 @@ export function redisFixture(options: StartRedisOptions = {}): RedisFixture {
     },
     open: async (changes = {}) => {
       const { url } = fixture.server
-      const options = { url, prefix: fixture.prefix, commandTimeoutMs: patientMs, ...changes }
-      const adapter = await untilAnswered(() => openRedis(options))
+      const adapter = await openRedis({ url, prefix: fixture.prefix, commandTimeoutMs: patientMs, ...changes })
       opened.push(adapter)
       return adapter
     },

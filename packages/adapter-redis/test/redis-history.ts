@@ -1,6 +1,5 @@
 import { type CommitLog, type CommitRecord, isRepriseError, type RunId } from '@reprise/core/adapter'
 import { encodeCommit, genesisHash } from '@reprise/core/testing'
-import { waitMs } from './slow-machine.js'
 
 export const runId = (id: string): RunId => id as RunId
 
@@ -59,11 +58,11 @@ export async function failureOf(call: () => Promise<unknown>): Promise<Error> {
   throw new Error('It did not fail.')
 }
 
-/** Waits until `condition` holds, looking again and again, for a minute. */
+/** Waits until `condition` holds, looking again and again, for 20 s. */
 export async function eventually(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const until = Date.now() + waitMs
+  const until = Date.now() + 20_000
   while (!(await condition())) {
-    if (Date.now() > until) throw new Error(`After ${waitMs} ms it still does not hold that ${what}.`)
+    if (Date.now() > until) throw new Error(`After 20 s it still does not hold that ${what}.`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }

@@ -1,9 +1,9 @@
 import type { Lease, LeaseHolder } from '@reprise/core/adapter'
 import { describe, expect, it } from 'vitest'
 import { redisKeys } from '../src/keys.js'
+import { withDeadline } from './deadlines.js'
 import { redisFixture } from './redis-fixture.js'
 import { codeOf, collect, eventually } from './redis-history.js'
-import { untilAnswered } from './slow-machine.js'
 
 const fixture = redisFixture({ private: true })
 const holder = (id: string) => ({ id, host: 'here', pid: 1 })
@@ -40,18 +40,19 @@ describe('leases', () => {
   })
 
   it('are taken once when the reply is swallowed, and renewed by their holder after that', async () => {
-    const { proxy, adapter } = await fixture.openBehindProxy({ commandTimeoutMs: 400 })
+    const { proxy, adapter } = await fixture.openBehindProxy()
     const other = await fixture.open()
     // The server knows the scripts, and the connection is there: what goes out now is done.
-    await untilAnswered(() => adapter.leases.acquire('run/before', holder('a'), 600_000))
+    await adapter.leases.acquire('run/before', holder('a'), 600_000)
     const end = proxy.swallow('toClient')
-    expect(await codeOf(() => adapter.leases.acquire('run/a', holder('a'), 600_000))).toBe('ADAPTER_UNAVAILABLE')
+    const code = await withDeadline(400, () => codeOf(() => adapter.leases.acquire('run/a', holder('a'), 600_000)))
+    expect(code).toBe('ADAPTER_UNAVAILABLE')
     const key = redisKeys(fixture.prefix).lease('run/a')
     await eventually('it is on the server', async () => (await fixture.raw.exists(key)) === 1)
     end()
     expect((await other.leases.acquire('run/a', holder('b'), 600_000)).holder).toEqual(holder('a'))
-    const lease = granted(await untilAnswered(() => adapter.leases.acquire('run/a', holder('a'), 600_000)))
-    expect(await untilAnswered(() => adapter.leases.renew(lease))).toBe(true)
+    const lease = granted(await adapter.leases.acquire('run/a', holder('a'), 600_000))
+    expect(await adapter.leases.renew(lease)).toBe(true)
   })
 
   it('are listed again with the next renewal after the register was lost', async () => {

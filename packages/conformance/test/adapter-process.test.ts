@@ -1,13 +1,10 @@
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { eventually } from '../src/eventually.js'
 import { type MortalAdapter, openAdapterProcess } from '../src/index.js'
 import { reasonCode } from '../src/outcome.js'
 import { messages, startReceiver } from '../src/sample-messages.js'
 import { offerOf, startWorker } from '../src/sample-offers.js'
 import { appendAll, history, readAll, runId, textsOf } from '../src/sample-records.js'
-
-// No assertion: only a machine on which everything hangs takes so long.
-vi.setConfig({ testTimeout: 300_000, hookTimeout: 120_000 })
 
 const script = new URL('./adapter-process.mjs', import.meta.url)
 const run = runId('run-1')

@@ -8,11 +8,8 @@ import {
   type RunId,
 } from '@reprise/core/adapter'
 import { MemoryBackend, memoryAdapter } from '@reprise/core/testing'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { testAdapter } from '../src/index.js'
-
-// No assertion: only a machine on which everything hangs takes so long.
-vi.setConfig({ testTimeout: 300_000, hookTimeout: 120_000 })
 
 type Break = (adapter: Adapter) => Adapter
 

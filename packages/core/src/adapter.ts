@@ -1,12 +1,16 @@
 /**
- * The door for adapters: the ports, what travels through them, and the form of a log record. An adapter imports
- * nothing else of ours.
+ * The door for adapters: the ports, what travels through them, the form of a log record, and what every adapter does
+ * alike: `checkRecord`, `versionConflict` and `checkRemovable` in its log, `checkMessages` in its inbox, `HeldDelivery`
+ * in its queue. An adapter imports nothing else of ours.
  */
-export { type CommitRecord, closesRun, hashMatches, type LogHead, readRecordShape } from './log/commit-record.js'
+export { type CommitRecord, hashMatches, type LogHead, readRecordShape } from './log/commit-record.js'
+export { checkRecord, checkRemovable, versionConflict } from './log/log-rules.js'
 export type { Adapter, Diagnosis, Finding } from './ports/adapter.js'
 export type { ArtifactStore } from './ports/artifact-store.js'
 export type { CommitLog } from './ports/commit-log.js'
+export { HeldDelivery } from './ports/held-delivery.js'
 export type { Inbox, InboxHandler, InboxMessage } from './ports/inbox.js'
+export { checkMessages, isBodyTooLarge } from './ports/inbox-rules.js'
 export type { Lease, LeaseHolder, Leases } from './ports/leases.js'
 export type { Runtime } from './ports/runtime.js'
 export type { ConsumeOptions, Consumer, Delivery, DeliveryHandler, TaskQueue, Whereabouts } from './ports/task-queue.js'

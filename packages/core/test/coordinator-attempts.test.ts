@@ -36,6 +36,44 @@ describe('delivery', () => {
     await stage.clock.runUntil(() => stage.queued.includes('t2/2'), 24 * 3_600_000)
   })
 
+  it('finds the one attempt that the queue will never take among many without offering each by itself', async () => {
+    const stage = new RunStage()
+    const { run, adapter } = await stage.open({ policy: { inFlightMax: 1024 } })
+    const failures: unknown[] = []
+    run.on('transport-failed', (error) => failures.push(error))
+    const { offer } = adapter.queue
+    let calls = 0
+    const refuse = async (offers: readonly Offer[]) => {
+      calls++
+      if (!offers.some(({ taskId }) => taskId === 't700')) return offer(offers)
+      throw new RepriseError('TOO_LARGE', 'this attempt is too large')
+    }
+    Object.assign(adapter.queue, { offer: refuse })
+    await stage.clock.run(run.dispatch(requests(1024)))
+    await stage.clock.advance(1000)
+    expect(stage.queued).toEqual(requests(1024).flatMap(({ taskId }) => (taskId === 't700' ? [] : [`${taskId}/1`])))
+    expect(failures).toMatchObject([{ code: 'TOO_LARGE' }])
+    // Halves of halves: eleven that hold it, ten that do not.
+    expect(calls).toBe(21)
+  })
+
+  it('is tried again when the queue refuses the coordinator, whose rights may come back', async () => {
+    const stage = new RunStage()
+    const { run, adapter } = await stage.open()
+    const failures: unknown[] = []
+    run.on('transport-failed', (error) => failures.push(error))
+    const { offer } = adapter.queue
+    const refuse = async (offers: readonly Offer[]) => {
+      if (failures.length === 3) return offer(offers)
+      throw new RepriseError('INVALID_INPUT', 'this user may not offer')
+    }
+    Object.assign(adapter.queue, { offer: refuse })
+    await stage.clock.run(run.dispatch(requests(2)))
+    await stage.clock.advance(10_000)
+    expect(stage.queued).toEqual(['t1/1', 't2/1'])
+    expect(failures).toHaveLength(3)
+  })
+
   it('goes on past a withdrawal that the queue will never do, which is reported once', async () => {
     const stage = new RunStage()
     const { run, adapter } = await stage.open()

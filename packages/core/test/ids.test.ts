@@ -139,7 +139,10 @@ describe('patterns against hostile texts', () => {
     piece.repeat(Math.ceil(30_000 / piece.length)),
   )
 
-  /** Milliseconds of this process's own work: a pattern that runs wild is slow each time, a standstill is no work. */
+  /**
+   * Milliseconds of this process's own work. Patterns wait for nothing: what they took by the clock beyond that, others
+   * took. So whatever is slow by the clock of a free machine is found, and a machine that stands still is not.
+   */
   const costOf = (schema: z.ZodType): number => {
     const before = process.cpuUsage()
     for (const text of texts) {
@@ -150,6 +153,6 @@ describe('patterns against hostile texts', () => {
   }
 
   it.each(Object.entries(all))('%s answers 30 KB of anything at once', (_, schema) => {
-    expect(Math.min(...Array.from({ length: 3 }, () => costOf(schema)))).toBeLessThan(500)
+    expect(costOf(schema)).toBeLessThan(500)
   })
 })

@@ -11,7 +11,6 @@ describe('closeOnSignals', () => {
     write.mockClear()
   })
   const signals = ['SIGUSR2'] as const
-  const patience = { timeout: 20_000 }
   const send = () => process.emit('SIGUSR2', 'SIGUSR2')
 
   it('closes at the first signal and exits with 0 once that is done', async () => {
@@ -22,7 +21,7 @@ describe('closeOnSignals', () => {
     expect(close).toHaveBeenCalledExactlyOnceWith({ drainMs: 500 })
     expect(exit).not.toHaveBeenCalled()
     closed.open()
-    await vi.waitFor(() => expect(exit).toHaveBeenCalledExactlyOnceWith(0), patience)
+    await vi.waitFor(() => expect(exit).toHaveBeenCalledExactlyOnceWith(0))
     dispose()
   })
 
@@ -39,7 +38,7 @@ describe('closeOnSignals', () => {
   it('exits with 1 and says why if closing fails', async () => {
     const dispose = closeOnSignals({ close: () => Promise.reject(new Error('disk on fire')) }, { signals })
     send()
-    await vi.waitFor(() => expect(exit).toHaveBeenCalledExactlyOnceWith(1), patience)
+    await vi.waitFor(() => expect(exit).toHaveBeenCalledExactlyOnceWith(1))
     expect(write).toHaveBeenCalledWith(expect.stringContaining('disk on fire'))
     dispose()
   })

@@ -2,7 +2,7 @@ import { type OpenRunOptions, openRun, startWorker, type TaskRequest, type Worke
 import { openPlace, type Place } from './place.js'
 
 /** Nothing in these tests takes nearly as long: when it is over, something hangs. Milliseconds. */
-const deadlineMs = 60_000
+const deadlineMs = 20_000
 
 export interface Work {
   readonly place: Place

@@ -3,8 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 /** One line that a process said. */
 export type Line = Readonly<Record<string, unknown>>
 
-/** Nothing takes nearly as long, even on a busy machine: when it is over, something hangs. Milliseconds. */
-const deadlineDefaultMs = 60_000
+const deadlineDefaultMs = 20_000
 
 /** A process of a test, with what it has said so far. */
 export class FleetProcess {

@@ -1,10 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { ProcessFleet, type SinglePlace } from '@reprise/test-fleet'
 import { startNats, startRedis, type TestServer } from '@reprise/test-servers'
-import { afterAll, afterEach, beforeAll, vi } from 'vitest'
-
-// What hangs ends by the deadline of whoever waits for it, and says so; these are for what has none. Milliseconds.
-vi.setConfig({ testTimeout: 300_000, hookTimeout: 120_000 })
+import { afterAll, afterEach, beforeAll } from 'vitest'
 
 /** On a server. */
 type ServerPlace = Extract<SinglePlace, { prefix: string }>
@@ -49,7 +46,7 @@ export function useBackend(backend: Backend): Stage {
   }
   beforeAll(async () => {
     server = await backend.start()
-  })
+  }, 120_000)
   afterEach(() => fleet.endAll())
   afterAll(() => server?.stop())
   return {

@@ -2,10 +2,10 @@ import { openRun, type Run } from '@reprise/core'
 import { acceptedTasks, echoTasks, logFacts, openPlace } from '@reprise/test-fleet'
 import { describe, expect, it } from 'vitest'
 import { backends, useBackend } from './backends.js'
-import { claimTtlMs, expectWhole, openGate, paceTasks, policy } from './whole-run.js'
+import { claimTtlMs, expectWhole, leaseTtlMs, openGate, paceTasks } from './whole-run.js'
 
 const runId = 'broken-server'
-const run = { runId, goal: 'outlive the server', policy: { ...policy, inFlightMax: 24 }, waitForMs: 60_000 }
+const run = { runId, goal: 'outlive the server', policy: { inFlightMax: 24, leaseTtlMs }, waitForMs: 15_000 }
 const tasks = paceTasks(400, 50, [120])
 
 describe.each(backends)('a run over $name whose server dies', (backend) => {
@@ -23,7 +23,7 @@ describe.each(backends)('a run over $name whose server dies', (backend) => {
     const saidBefore = coordinator.said('accepted')
     await coordinator.line('troubled')
     await stage.server.restart()
-    expect(await coordinator.end(120_000)).toBe(0)
+    expect(await coordinator.end(60_000)).toBe(0)
 
     expect(saidBefore.length).toBeLessThan(tasks.length)
     const facts = await expectWhole(place, runId, tasks)
@@ -32,7 +32,7 @@ describe.each(backends)('a run over $name whose server dies', (backend) => {
     expect(facts.commits.slice(0, before.commits.length)).toEqual(before.commits)
     expect(acceptedTasks(facts)).toEqual(expect.arrayContaining(saidBefore))
     for (const worker of workers) expect(worker.ended).toBeNull()
-  })
+  }, 90_000)
 
   it('goes on in a new coordinator when the old one died while the server was down', async () => {
     const place = stage.newPlace()
@@ -44,12 +44,12 @@ describe.each(backends)('a run over $name whose server dies', (backend) => {
     openGate([worker])
     await stage.server.restart()
     const successor = stage.fleet.start('coordinator', { place, run, tasks })
-    expect(await successor.end(120_000)).toBe(0)
+    expect(await successor.end(60_000)).toBe(0)
 
     const facts = await expectWhole(place, runId, tasks)
     expect(facts.epochs).toHaveLength(2)
     expect(acceptedTasks(facts)).toEqual(expect.arrayContaining(killed.said('accepted')))
-  })
+  }, 90_000)
 
   it('forgets nothing that is numbered when it dies while everything has been taken in', async () => {
     const place = stage.newPlace()
@@ -68,11 +68,11 @@ describe.each(backends)('a run over $name whose server dies', (backend) => {
     await adapter.close()
     const facts = await expectWhole(place, runId, rounds.flat())
     expect(facts.epochs).toHaveLength(1)
-  })
+  }, 90_000)
 })
 
 async function acceptAll(run: Run): Promise<void> {
-  const deadline = AbortSignal.timeout(60_000)
+  const deadline = AbortSignal.timeout(30_000)
   for await (const result of run.results({ signal: deadline })) await result.accept()
   deadline.throwIfAborted()
 }

@@ -8,7 +8,11 @@ describe.each(backends)('two coordinators over $name that open a run at the same
   it.each([
     ['politely', 'when-dead'],
     ['by force', 'now'],
-  ] as const)('leave exactly one that can append, a hundred times, %s', async (_, takeover) => {
-    await startTwice(stage.fleet, stage.newPlace(), takeover)
-  })
+  ] as const)(
+    'leave exactly one that can append, a hundred times, %s',
+    async (_, takeover) => {
+      await startTwice(stage.fleet, stage.newPlace(), takeover)
+    },
+    120_000,
+  )
 })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { backends, useBackend } from './backends.js'
-import { acceptedUnder, claimTtlMs, expectWhole, openGate, paceTasks, policy } from './whole-run.js'
+import { acceptedUnder, claimTtlMs, expectWhole, leaseTtlMs, openGate, paceTasks } from './whole-run.js'
 
 const runId = 'killed-processes'
 
@@ -9,7 +9,7 @@ describe.each(backends)('a run over $name whose processes are killed', (backend)
 
   it('accepts each of three hundred tasks once although its coordinator and a worker die in the middle', async () => {
     const place = stage.newPlace()
-    const run = { runId, goal: 'survive', policy: { ...policy, inFlightMax: 24 }, waitForMs: 60_000 }
+    const run = { runId, goal: 'survive', policy: { inFlightMax: 24, leaseTtlMs }, waitForMs: 15_000 }
     const order = { place, run, tasks: paceTasks(300, 25, [100, 200]) }
     const start = () => stage.fleet.start('worker', { place, concurrency: 4, claimTtlMs })
     const workers = [start(), start(), start()]
@@ -21,12 +21,12 @@ describe.each(backends)('a run over $name whose processes are killed', (backend)
     await successor.times('accepted', 50)
     await workers[0]?.kill()
     openGate(workers)
-    expect(await successor.end()).toBe(0)
+    expect(await successor.end(30_000)).toBe(0)
 
     const facts = await expectWhole(place, runId, order.tasks)
     expect(facts.epochs).toHaveLength(2)
     // What the dead one had said was durable: nobody had to do it again.
     expect(acceptedUnder(facts, 0)).toEqual(expect.arrayContaining(killed.said('accepted')))
     expect(acceptedUnder(facts, 1).length).toBeGreaterThan(50)
-  })
+  }, 60_000)
 })

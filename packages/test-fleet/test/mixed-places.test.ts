@@ -1,10 +1,10 @@
 import { dataOf, echoTasks, type MixedPlace, openPlace, TestFolders } from '@reprise/test-fleet'
 import { afterEach, describe, expect, it } from 'vitest'
 import { nats, redis, type Stage, useBackend } from './backends.js'
-import { claimTtlMs, expectWhole, openGate, paceTasks, policy } from './whole-run.js'
+import { claimTtlMs, expectWhole, leaseTtlMs, openGate, paceTasks } from './whole-run.js'
 
 const runId = 'mixed-places'
-const run = { runId, goal: 'travel', policy: { ...policy, inFlightMax: 16 }, waitForMs: 60_000 }
+const run = { runId, goal: 'travel', policy: { inFlightMax: 16, leaseTtlMs }, waitForMs: 15_000 }
 const folders = new TestFolders()
 afterEach(() => folders.removeAll())
 
@@ -24,7 +24,7 @@ describe('a run whose log is elsewhere than its work', () => {
     await successor.times('accepted', 30)
     await broken.server.restart()
     openGate(workers)
-    expect(await successor.end(120_000)).toBe(0)
+    expect(await successor.end(60_000)).toBe(0)
     const facts = await expectWhole(place, runId, tasks)
     expect(facts.epochs).toHaveLength(2)
   }
@@ -32,12 +32,12 @@ describe('a run whose log is elsewhere than its work', () => {
   it('survives with its log in redis, and delivery and inbox over nats', async () => {
     const [log, delivery] = [overRedis.newPlace(), overNats.newPlace()]
     await expectSurvival({ log, queue: delivery, inbox: delivery }, overNats)
-  })
+  }, 90_000)
 
   it('survives with its log over nats, and delivery and inbox in redis', async () => {
     const [log, delivery] = [overNats.newPlace(), overRedis.newPlace()]
     await expectSurvival({ log, queue: delivery, inbox: delivery, leases: delivery }, overRedis)
-  })
+  }, 90_000)
 
   it('keeps artifacts in a folder while the log is over nats and delivery in redis', async () => {
     const files = { files: await folders.make() }
@@ -58,5 +58,5 @@ describe('a run whose log is elsewhere than its work', () => {
       expect(Buffer.concat(chunks).toString()).toBe(`text ${receipt.taskId.slice('task-'.length)}`)
     }
     await adapter.close()
-  })
+  }, 60_000)
 })

@@ -37,7 +37,7 @@ describe.each(backends)('workers on other hosts over $name', (backend) => {
     expect(other.said('receipt').sort()).toEqual(['task-0', 'task-1'])
 
     await hosts[0].heal()
-    await cutOff.times('aborted', held.length, 120_000)
+    await cutOff.times('aborted', held.length, 60_000)
     expect(cutOff.said('aborted')).toEqual(['CLAIM_LOST', 'CLAIM_LOST'])
     // It is one of them again: alone, it does what comes.
     await other.kill()
@@ -49,5 +49,5 @@ describe.each(backends)('workers on other hosts over $name', (backend) => {
     const facts = await expectWhole(place, runId, [...held, ...later])
     const workers = dataOf(facts, 'receipt-received').map(({ receipt }) => receipt.worker.id)
     expect(workers).toEqual(['worker-b', 'worker-b', 'worker-a', 'worker-a', 'worker-a', 'worker-a'])
-  })
+  }, 120_000)
 })

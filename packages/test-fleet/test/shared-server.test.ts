@@ -36,7 +36,7 @@ describe.each(backends)('a server with $name', (backend) => {
       expect(outputsOf(facts)).toEqual(tasksOf(runId).map(({ input }) => input))
     }
     expect((await visibleAt(place)).runs.sort()).toEqual(owners.sort())
-  })
+  }, 60_000)
 
   it('keeps two prefixes apart that hold a run of the same name', async () => {
     const first = stage.newPlace()
@@ -62,5 +62,5 @@ describe.each(backends)('a server with $name', (backend) => {
       expect(outputsOf(facts)).toEqual(tasksOf(owner).map(({ input }) => input))
       expect(facts.epochs).toHaveLength(1)
     }
-  })
+  }, 60_000)
 })

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { backends, useBackend } from './backends.js'
-import { claimTtlMs, expectWhole, openGate, paceTasks, policy } from './whole-run.js'
+import { claimTtlMs, expectWhole, leaseTtlMs, openGate, paceTasks } from './whole-run.js'
 
 const runId = 'silent-server'
 /** Past every claim and lease, and past the patience of every single command. Milliseconds. */
@@ -13,7 +13,7 @@ describe.concurrent.each(backends)('a run over $name whose server stands still',
 
   it('goes on where it was after the server has answered nothing for 20 s', async () => {
     const place = stage.newPlace()
-    const run = { runId, goal: 'wait', policy: { ...policy, inFlightMax: 24 } }
+    const run = { runId, goal: 'wait', policy: { inFlightMax: 24, leaseTtlMs } }
     const tasks = paceTasks(300, 25, [120])
     const workers = [1, 2].map(() => stage.fleet.start('worker', { place, concurrency: 4, claimTtlMs }))
     const coordinator = stage.fleet.start('coordinator', { place, run, tasks })
@@ -24,12 +24,12 @@ describe.concurrent.each(backends)('a run over $name whose server stands still',
     // How long it lasts is the fault itself.
     await sleep(silenceMs)
     await stage.server.resume()
-    expect(await coordinator.end(120_000)).toBe(0)
+    expect(await coordinator.end(60_000)).toBe(0)
 
     expect(saidBefore).toBeLessThan(tasks.length)
     expect(coordinator.said('troubled').length).toBeGreaterThan(0)
     const facts = await expectWhole(place, runId, tasks)
     expect(facts.epochs).toHaveLength(1)
     for (const worker of workers) expect(worker.ended).toBeNull()
-  })
+  }, 120_000)
 })

@@ -34,22 +34,26 @@ async function doneByAnother(place: Place, run: Run, kind: string): Promise<void
 describe.each(backends)('a worker over $name that stands still past its claim', (backend) => {
   const stage = useBackend(backend)
 
-  it.each(['freeze', 'block'])('changes nothing by its late receipt (%s)', async (kind) => {
-    const place = stage.newPlace()
-    const until = join(await folders.make(), 'until')
-    const { run, adapter, tasks, zombie } = await begin(stage, place, kind, { until })
-    await doneByAnother(place, run, kind)
+  it.each(['freeze', 'block'])(
+    'changes nothing by its late receipt (%s)',
+    async (kind) => {
+      const place = stage.newPlace()
+      const until = join(await folders.make(), 'until')
+      const { run, adapter, tasks, zombie } = await begin(stage, place, kind, { until })
+      await doneByAnother(place, run, kind)
 
-    const rejected = new Promise((resolve) => run.once('receipt-rejected', resolve))
-    await writeFile(until, '')
-    zombie.signal('SIGCONT')
-    await zombie.line('receipt')
-    await rejected
-    await run.complete('done')
-    await adapter.close()
-    const facts = await expectWhole(place, runId, tasks)
-    expect(dataOf(facts, 'receipt-rejected')).toMatchObject([{ gate: 'current-attempt', taskId: 'slow', attempt: 1 }])
-  })
+      const rejected = new Promise((resolve) => run.once('receipt-rejected', resolve))
+      await writeFile(until, '')
+      zombie.signal('SIGCONT')
+      await zombie.line('receipt')
+      await rejected
+      await run.complete('done')
+      await adapter.close()
+      const facts = await expectWhole(place, runId, tasks)
+      expect(dataOf(facts, 'receipt-rejected')).toMatchObject([{ gate: 'current-attempt', taskId: 'slow', attempt: 1 }])
+    },
+    60_000,
+  )
 
   it('tells the handler of a worker that was stopped that its claim is lost', async () => {
     const place = stage.newPlace()
@@ -62,5 +66,5 @@ describe.each(backends)('a worker over $name that stands still past its claim', 
     await run.complete('done')
     await adapter.close()
     await expectWhole(place, runId, tasks)
-  })
+  }, 60_000)
 })

@@ -14,9 +14,6 @@ import { expect } from 'vitest'
 export const claimTtlMs = 1_500
 export const leaseTtlMs = 1_500
 
-/** A machine that stands still now and then hands out one attempt many times: how often is not what is tested. */
-export const policy = { leaseTtlMs, deliveriesMax: 1_000 }
-
 /**
  * Tasks that take `ms` each. From the number `gates[0]` on they do not end before the test has opened a gate, from
  * `gates[1]` on before it has opened two: the run is not over before, however late the test comes to break something.

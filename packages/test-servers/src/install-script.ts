@@ -12,7 +12,7 @@ set -eu
 cache=$1; result=$1/$2; program=$3; shift 3
 umask 022
 exec 9>"$cache/lock"
-flock -w 750 9
+flock -w 540 9
 libraries() { for folder in "$1"/usr/lib/*-linux-* "$1"/lib/*-linux-*; do printf '%s:' "$folder"; done; }
 runs() { LD_LIBRARY_PATH=$(libraries "$1") "$1/$program" --version >/dev/null 2>&1; }
 if runs "$result"; then exit 0; fi

@@ -62,9 +62,7 @@ async function greeted(through: FaultProxy): Promise<Socket> {
   return socket
 }
 
-// Bounds of things that take milliseconds: a test that hangs is to say where.
-vi.setConfig({ testTimeout: 120_000 })
-const soon = (check: () => void) => vi.waitFor(check, { timeout: 60_000, interval: 5 })
+const soon = (check: () => void) => vi.waitFor(check, { timeout: 20_000, interval: 5 })
 const hears = (end: End, text: string) => soon(() => expect(end.text).toBe(text))
 
 /** `once` would reject: a reset connection reports an error first. */
@@ -105,14 +103,14 @@ describe('without faults', () => {
   it('carries a megabyte faster than its reader reads, losing nothing', async () => {
     const { client, far } = await join()
     far.socket.pause()
-    const sent = Buffer.alloc(32 * 1024 * 1024, 'abcdefg')
+    const sent = Buffer.alloc(8 * 1024 * 1024, 'abcdefg')
     client.socket.write(sent)
     await pauseFor(quietMs)
     // Backpressure reaches the sender: what is under way fits the buffers of sockets.
     expect(proxy.bytes.toServer).toBeLessThan(sent.length)
     far.socket.resume()
     await soon(() => expect(proxy.bytes.toServer).toBe(sent.length))
-    await soon(() => expect(far.socket.bytesRead).toBe(sent.length))
+    await soon(() => expect(Buffer.concat(far.chunks).length).toBe(sent.length))
     expect(Buffer.concat(far.chunks).equals(sent)).toBe(true)
   })
 
@@ -207,10 +205,12 @@ describe('faults of one direction', () => {
     const { client, far } = await join()
     const end = proxy.trickle(1, 'toServer')
     // Long enough that no kernel, however late it delivers, makes one piece of it again.
-    const text = 'byte by byte '.repeat(1_000)
+    const times = 100
+    const text = 'byte by byte'.repeat(times)
     client.socket.write(text)
     await hears(far, text)
-    expect(far.chunks.length).toBeGreaterThan(1)
+    // On average more than one piece of each 'byte by byte'.
+    expect(far.chunks.length).toBeGreaterThan(times)
     end()
     client.socket.write('!')
     await hears(far, `${text}!`)

@@ -1,11 +1,8 @@
-import { expect, it, vi } from 'vitest'
+import { expect, it } from 'vitest'
 import { holdDialogue } from '../src/dialogue.js'
 import { forcedSource } from '../src/environment.js'
 import { startNats } from '../src/index.js'
 import { askNatsFor } from './talk.js'
-
-// Several starts of servers, each with 30 s of its own.
-vi.setConfig({ testTimeout: 180_000 })
 
 const stream = JSON.stringify({ name: 'FRUIT', subjects: ['fruit.>'], storage: 'file', retention: 'limits' })
 

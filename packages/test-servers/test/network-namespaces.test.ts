@@ -4,8 +4,6 @@ import { expect, it, vi } from 'vitest'
 import { networkNamespaces, startRedis } from '../src/index.js'
 import { ip } from '../src/ip-command.js'
 
-vi.setConfig({ testTimeout: 180_000 })
-
 /** A client on a host: connects, says PING again for every byte it reads, prints what it hears. */
 const client = `
   const [host, port] = process.argv.slice(1)
@@ -30,7 +28,7 @@ it('gives programs a machine of their own that can be cut off from a server and 
     heard += bytes.toString()
   })
   const hears = (replies: number) =>
-    vi.waitFor(() => expect(heard).toBe('+PONG\r\n'.repeat(replies)), { timeout: 60_000, interval: 10 })
+    vi.waitFor(() => expect(heard).toBe('+PONG\r\n'.repeat(replies)), { timeout: 20_000, interval: 10 })
   await hears(1)
   await host.partition()
   child.stdin?.write('x')

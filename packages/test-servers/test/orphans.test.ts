@@ -14,9 +14,6 @@ import type { ServerBinary } from '../src/server-binary.js'
 const script = fileURLToPath(new URL('fixtures/hold-servers.mjs', import.meta.url))
 let folder: string
 
-// Starting processes and servers takes its time on a busy machine.
-vi.setConfig({ testTimeout: 180_000 })
-
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'reprise-orphans-'))
 })
@@ -77,7 +74,7 @@ async function gone(ports: readonly number[]): Promise<void> {
       expect(await Promise.all(ports.map(listens))).toEqual([false, false])
       expect(await readdir(folder)).toEqual([])
     },
-    { timeout: 60_000, interval: 20 },
+    { timeout: 20_000, interval: 20 },
   )
 }
 

@@ -1,11 +1,8 @@
 import { existsSync } from 'node:fs'
-import { expect, it, vi } from 'vitest'
+import { expect, it } from 'vitest'
 import { forcedSource } from '../src/environment.js'
 import { startRedis } from '../src/index.js'
 import { askRedisFor } from './talk.js'
-
-// Several starts of servers, each with 30 s of its own.
-vi.setConfig({ testTimeout: 180_000 })
 
 const always = { appendfsync: 'always' }
 

@@ -6,9 +6,6 @@ import { findServer } from '../src/find-server.js'
 import { obtainServers, startNats, startRedis } from '../src/index.js'
 import { askRedisFor } from './talk.js'
 
-// Several starts of servers, each with 30 s of its own.
-vi.setConfig({ testTimeout: 180_000 })
-
 afterEach(() => {
   vi.unstubAllEnvs()
 })

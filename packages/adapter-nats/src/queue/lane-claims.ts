@@ -102,8 +102,12 @@ export class LaneClaims {
     const isAsking = wasSilent && this.#held.size > 0
     // Before the next questions: once they are answered, the server has passed this one on.
     if (isAsking) this.#talk.askClaimed()
-    const { connection, names } = this.#context
-    for (const held of await findGone(connection, names.tasksStream, this.#names, [...this.#held.values()])) {
+    const { connection, names, replicas } = this.#context
+    // With replicas any of them would answer, perhaps from before; then the others alone are asked.
+    const mayLook = replicas === 1 && this.#held.size > 0
+    for (const held of !mayLook
+      ? []
+      : await findGone(connection, names.tasksStream, this.#names, [...this.#held.values()])) {
       this.#lose(held, 'CLAIM_LOST', 'while this worker was silent, another one has settled it or it was withdrawn')
     }
     for (let piece = 0; isAsking && this.#held.size > 0 && piece < answerPieces; piece++) {

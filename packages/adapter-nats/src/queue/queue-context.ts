@@ -8,4 +8,6 @@ export interface QueueContext {
   readonly replicas: number
   /** Whether a missing stream may be made by us. Without it, somebody else has to. */
   readonly createStreams: boolean
+  /** A holder that is asked and does not answer within this is busy, stopped or dead. Default: a second. */
+  readonly holderAnswersMs?: number
 }

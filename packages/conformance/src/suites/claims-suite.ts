@@ -14,12 +14,11 @@ const locate = ({ queue }: Adapter, taskId: string): Promise<Whereabouts> =>
 const withdraw = ({ queue }: Adapter, taskId: string): Promise<void> =>
   queue.withdraw(runId('run-1'), offerOf(taskId).taskId, 1)
 
-export function claimsSuite({ describe, it, itInTime, expect, ttlMs, longTtlMs }: Suite): void {
+export function claimsSuite({ describe, it, expect, ttlMs, longTtlMs }: Suite): void {
   const claimTtlMs = longTtlMs
 
   describe('claims', () => {
-    itInTime('hands over again what a killed worker held, and counts the delivery', async (scenario) => {
-      const { open, openMortal, ttlMs } = scenario
+    it('hands over again what a killed worker held, and counts the delivery', async ({ open, openMortal }) => {
       const [coordinator, dead, heir] = [await open(), await openMortal(), await open()]
       await coordinator.queue.offer([offerOf('a'), offerOf('b')])
       const before = await startWorker(dead.adapter, { claimTtlMs: ttlMs, concurrency: 2 }, forever)
@@ -32,7 +31,7 @@ export function claimsSuite({ describe, it, itInTime, expect, ttlMs, longTtlMs }
       expect(after.deliveries.map(({ offer }) => offer.attempt)).toEqual([1, 1])
     })
 
-    itInTime('keeps a long task with the worker that is at it', async ({ open, ttlMs }) => {
+    it('keeps a long task with the worker that is at it', async ({ open }) => {
       const [busy, idle] = [await open(), await open()]
       const done = latch()
       const working = await startWorker(busy, { claimTtlMs: 2 * ttlMs }, () => done.opened)
@@ -68,8 +67,7 @@ export function claimsSuite({ describe, it, itInTime, expect, ttlMs, longTtlMs }
       )
     })
 
-    itInTime('says where an attempt is: unknown, queued, claimed by whom, queued again, settled', async (scenario) => {
-      const { open, ttlMs } = scenario
+    it('says where an attempt is: unknown, queued, claimed by whom, queued again, settled', async ({ open }) => {
       const [coordinator, adapter] = [await open(), await open()]
       expect(await locate(coordinator, 'a')).toEqual({ at: 'unknown' })
       await coordinator.queue.offer([offerOf('a')])
@@ -100,8 +98,7 @@ export function claimsSuite({ describe, it, itInTime, expect, ttlMs, longTtlMs }
       expect(taskIds()).toEqual(['a', 'c'])
     })
 
-    itInTime('aborts the handler of an attempt that is withdrawn, and does not deliver it again', async (scenario) => {
-      const { open, ttlMs } = scenario
+    it('aborts the handler of an attempt that is withdrawn, and does not deliver it again', async ({ open }) => {
       const [coordinator, worker] = [await open(), await open()]
       await coordinator.queue.offer([offerOf('a')])
       const { deliveries, taskIds } = await startWorker(worker, { claimTtlMs: ttlMs }, async ({ offer, signal }) => {

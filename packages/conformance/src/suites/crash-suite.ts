@@ -8,7 +8,7 @@ import type { Suite } from '../suite.js'
 const run = runId('run-1')
 const forever = (): Promise<void> => new Promise(() => {})
 
-export function crashSuite({ describe, it, itInTime, expect, longTtlMs, capabilities }: Suite): void {
+export function crashSuite({ describe, it, expect, ttlMs, capabilities }: Suite): void {
   describe('after a crash', () => {
     it('has every commit that was appended, and takes the next', async ({ open, openMortal }) => {
       const records = history(5)
@@ -41,13 +41,15 @@ export function crashSuite({ describe, it, itInTime, expect, longTtlMs, capabili
       await dying.kill()
       const heir = await open()
       await heir.queue.offer([offerOf('a'), offerOf('b')])
-      const worker = await startWorker(heir, { claimTtlMs: longTtlMs })
+      const worker = await startWorker(heir, { claimTtlMs: ttlMs })
       await eventually('both are delivered', () => worker.deliveries.length >= 2)
       expect(worker.taskIds()).toEqual(['a', 'b'])
     })
 
-    itInTime('delivers again what was claimed, though the coordinator offers it again meanwhile', async (scenario) => {
-      const { open, openMortal, ttlMs } = scenario
+    it('delivers again what was claimed, though the coordinator offers it again meanwhile', async ({
+      open,
+      openMortal,
+    }) => {
       const [coordinator, dying] = [await open(), await openMortal()]
       await coordinator.queue.offer([offerOf('a')])
       const first = await startWorker(dying.adapter, { claimTtlMs: ttlMs }, forever)
@@ -61,7 +63,7 @@ export function crashSuite({ describe, it, itInTime, expect, longTtlMs, capabili
       expect(second.deliveries[0]?.deliveries).toBe(2)
     })
 
-    itInTime('delivers again and again what kills every worker, and counts', async ({ open, openMortal, ttlMs }) => {
+    it('delivers again and again what kills every worker, and counts', async ({ open, openMortal }) => {
       const coordinator = await open()
       await coordinator.queue.offer([offerOf('poison')])
       for (let generation = 1; generation <= 3; generation++) {
@@ -73,7 +75,7 @@ export function crashSuite({ describe, it, itInTime, expect, longTtlMs, capabili
       }
     })
 
-    itInTime('does not deliver again what was settled', async ({ open, openMortal, ttlMs }) => {
+    it('does not deliver again what was settled', async ({ open, openMortal }) => {
       const [coordinator, dying] = [await open(), await openMortal()]
       await coordinator.queue.offer([offerOf('a'), offerOf('b')])
       const first = await startWorker(dying.adapter, { claimTtlMs: ttlMs })

@@ -122,7 +122,7 @@ export function queueSuite({ describe, it, expect, ttlMs, longTtlMs }: Suite): v
       const ids = Array.from({ length: many }, (_, i) => `task-${i}`)
       await coordinator?.queue.offer(ids.map((id) => offerOf(id, { body: JSON.stringify({ id, padding }) })))
       const count = (): number => workers.reduce((sum, { deliveries }) => sum + deliveries.length, 0)
-      await eventually('everything is delivered', () => count() >= many, 150_000)
+      await eventually('everything is delivered', () => count() >= many, 50_000)
       expect(workers.flatMap((worker) => worker.taskIds()).sort()).toEqual(ids.sort())
     })
 

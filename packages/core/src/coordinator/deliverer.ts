@@ -54,7 +54,7 @@ export class Deliverer {
         if (offers.length > 0) await this.offer(offers)
         for (const { taskId, attempt } of withdrawals) {
           const withdrawn = queue.withdraw(runId, taskId, attempt)
-          await this.unlessHopeless(answered(withdrawn, `Withdrawing an attempt of run ${runId}`, runtime))
+          await this.unlessRefused(answered(withdrawn, `Withdrawing an attempt of run ${runId}`, runtime))
         }
         failures = 0
       } catch (error) {
@@ -69,27 +69,32 @@ export class Deliverer {
     this.running = null
   }
 
-  /** What the queue will never take is reported and left to its deadline: the others must not wait for it. */
+  /**
+   * An attempt that the queue will never take is reported and left to its deadline: the others must not wait for it. It is
+   * looked for by halves. A refusal that is about the coordinator, such as a missing right, is tried again like any other.
+   */
   private async offer(offers: readonly Offer[]): Promise<void> {
-    const handOver = (some: readonly Offer[]) =>
-      answered(this.queue.offer(some), `Offering attempts of run ${this.runId}`, this.runtime)
-    if (offers.length === 1) return this.unlessHopeless(handOver(offers))
     try {
-      await handOver(offers)
+      await answered(this.queue.offer(offers), `Offering attempts of run ${this.runId}`, this.runtime)
     } catch (error) {
-      if (!isHopeless(error)) throw error
-      for (const offer of offers) await this.unlessHopeless(handOver([offer]))
+      if (!isAboutOneOffer(error)) throw error
+      if (offers.length === 1) return this.onFailed(error)
+      const half = Math.ceil(offers.length / 2)
+      await this.offer(offers.slice(0, half))
+      await this.offer(offers.slice(half))
     }
   }
 
-  private async unlessHopeless(call: Promise<void>): Promise<void> {
+  /** Taking back is best effort: what the queue refuses is reported once, and the attempt's deadline ends it. */
+  private async unlessRefused(call: Promise<void>): Promise<void> {
     try {
       await call
     } catch (error) {
-      if (!isHopeless(error)) throw error
+      if (!isRepriseError(error) || error.retry !== 'never') throw error
       this.onFailed(error)
     }
   }
 }
 
-const isHopeless = (error: unknown): boolean => isRepriseError(error) && error.retry === 'never'
+const isAboutOneOffer = (error: unknown): boolean =>
+  isRepriseError(error, 'DISPATCH_MISMATCH') || isRepriseError(error, 'TOO_LARGE')

@@ -25,6 +25,8 @@ const afterHash = '","commit":'
 const hashEnd = beforeHash.length + 64
 const commitStart = hashEnd + afterHash.length
 const indexStart = commitStart + '{"index":'.length
+/** What a line has around the commit. */
+export const envelopeBytes = commitStart + '}'.length
 
 /** Everything of a commit but its events, which come as texts: each is serialized once, here and never again. */
 export type CommitHeader = Omit<Commit, 'events'>
@@ -77,7 +79,7 @@ export function corruptCommit(index: number, why: string): RepriseError {
   )
 }
 
-/** Whether the events of a record close its run, after which nothing follows. For `CommitLog.remove`. */
+/** Whether the events of a record close its run, after which nothing follows. */
 export const closesRun = (line: string): boolean =>
   (JSON.parse(line.slice(commitStart, -1)) as Commit).events.some(
     (event) => event.type === 'run-completed' || event.type === 'run-failed',

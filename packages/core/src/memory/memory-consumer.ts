@@ -1,15 +1,19 @@
 import { setMaxListeners } from 'node:events'
+import { HeldDelivery } from '../ports/held-delivery.js'
 import type { ConsumeOptions, Consumer, DeliveryHandler } from '../ports/task-queue.js'
-import { type ErrorCode, RepriseError } from '../protocol/errors.js'
+import type { ErrorCode } from '../protocol/errors.js'
 import type { RunId } from '../protocol/ids.js'
 import type { Choose } from './memory-faults.js'
 import type { Claim, Lane } from './memory-lanes.js'
 import type { MemoryProcess } from './memory-process.js'
 
-interface Running {
+class Running extends HeldDelivery {
   readonly claim: Claim
-  readonly lost: AbortController
-  progress: unknown
+
+  constructor(claim: Claim) {
+    super(claim.attempt.offer, claim.attempt.deliveries)
+    this.claim = claim
+  }
 }
 
 const pauseAfterFailureMs = 20
@@ -91,7 +95,7 @@ export class MemoryConsumer implements Consumer {
 
   /** Runs the handler and settles the claim or gives it back. */
   async #run(claim: Claim): Promise<boolean> {
-    const running: Running = { claim, lost: new AbortController(), progress: undefined }
+    const running = new Running(claim)
     this.#running.add(running)
     const outcome = await this.#handle(running)
     await this.#process.alive()
@@ -105,12 +109,8 @@ export class MemoryConsumer implements Consumer {
   }
 
   async #handle(running: Running): Promise<'settled' | 'given-back'> {
-    const { offer, deliveries } = running.claim.attempt
-    const progress = (value: unknown): void => {
-      running.progress = value
-    }
     try {
-      await this.#handler({ offer, deliveries, signal: running.lost.signal, progress })
+      await this.#handler(running)
       return 'settled'
     } catch {
       return 'given-back'
@@ -135,25 +135,16 @@ export class MemoryConsumer implements Consumer {
     if (claim.attempt.claim !== claim) {
       this.#lose(running, 'CLAIM_LOST', 'this worker was silent for too long and the claim went to another')
     } else if (claim.attempt.done) {
-      running.lost.abort(this.#loss(claim, 'ATTEMPT_WITHDRAWN', 'the coordinator took the attempt back'))
+      running.abort('ATTEMPT_WITHDRAWN', 'the coordinator took the attempt back')
     } else {
       claim.heartbeatAtMs = this.#process.runtime.now()
-      claim.progress = running.progress
+      claim.progress = running.reached === undefined ? undefined : (JSON.parse(running.reached) as unknown)
     }
   }
 
   #lose(running: Running, code: ErrorCode, why: string): void {
     this.#running.delete(running)
-    running.lost.abort(this.#loss(running.claim, code, why))
-  }
-
-  #loss({ attempt: { offer } }: Claim, code: ErrorCode, why: string): RepriseError {
-    const { runId, taskId, attempt } = offer
-    return new RepriseError(
-      code,
-      `Attempt ${attempt} of task "${taskId}" in run "${runId}" is no longer ours: ${why}. Stop working on it.`,
-      { details: { runId, taskId, attempt, workerId: this.#options.workerId } },
-    )
+    running.abort(code, why)
   }
 
   async #attempt<T>(

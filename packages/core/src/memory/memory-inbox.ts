@@ -1,4 +1,5 @@
 import type { Inbox, InboxHandler, InboxMessage } from '../ports/inbox.js'
+import { checkMessages } from '../ports/inbox-rules.js'
 import type { RunId } from '../protocol/ids.js'
 import { Bell } from './bell.js'
 import type { Choose } from './memory-faults.js'
@@ -27,6 +28,7 @@ export class MemoryInboxes {
 
 export function memoryInbox(inboxes: MemoryInboxes, process: MemoryProcess, choose: () => Choose | null): Inbox {
   function send(runId: RunId, messages: readonly InboxMessage[]): void {
+    checkMessages(runId, messages)
     const box = inboxes.of(runId)
     for (const message of messages) {
       const key = JSON.stringify([message.sender, message.seq])

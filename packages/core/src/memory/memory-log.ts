@@ -1,6 +1,6 @@
-import { type CommitRecord, closesRun } from '../log/commit-record.js'
+import type { CommitRecord } from '../log/commit-record.js'
+import { checkRecord, checkRemovable, versionConflict } from '../log/log-rules.js'
 import type { CommitLog } from '../ports/commit-log.js'
-import { RepriseError } from '../protocol/errors.js'
 import type { RunId } from '../protocol/ids.js'
 import { Bell } from './bell.js'
 import type { MemoryProcess } from './memory-process.js'
@@ -18,10 +18,11 @@ export function memoryLog(runs: MemoryRuns, process: MemoryProcess): CommitLog {
   const recordsOf = (runId: RunId): CommitRecord[] => runs.records.get(runId) ?? []
 
   function append(runId: RunId, record: CommitRecord): void {
+    checkRecord(runId, record)
     const records = recordsOf(runId)
     const there = records[record.index]
     if (there?.hash === record.hash) return
-    if (record.index !== records.length) throw conflict(runId, record.index, records.length)
+    if (record.index !== records.length) throw versionConflict(runId, record.index, records.length)
     if (records.length === 0) runs.records.set(runId, [record])
     else records.push(record)
     runs.appended.ring()
@@ -58,9 +59,7 @@ export function memoryLog(runs: MemoryRuns, process: MemoryProcess): CommitLog {
   }
 
   function remove(runId: RunId): void {
-    const last = recordsOf(runId).at(-1)
-    if (last === undefined) throw unknown(runId)
-    if (!closesRun(last.text)) throw open(runId)
+    checkRemovable(runId, recordsOf(runId).at(-1)?.text)
     runs.records.delete(runId)
   }
 
@@ -80,20 +79,3 @@ function headOf(records: readonly CommitRecord[]): { index: number; hash: string
   const last = records.at(-1)
   return last === undefined ? null : { index: last.index, hash: last.hash }
 }
-
-const conflict = (runId: RunId, index: number, length: number): RepriseError =>
-  new RepriseError(
-    'VERSION_CONFLICT',
-    `Commit ${index} of run "${runId}" was not appended: the run holds ${length} commits. Read what was appended, then decide again.`,
-    { details: { runId, index, length } },
-  )
-
-const unknown = (runId: RunId): RepriseError =>
-  new RepriseError('RUN_UNKNOWN', `There is no run "${runId}" to remove. Look at the ids that list() yields.`, {
-    details: { runId },
-  })
-
-const open = (runId: RunId): RepriseError =>
-  new RepriseError('RUN_OPEN', `Run "${runId}" is still open and was not removed. Complete or fail it first.`, {
-    details: { runId },
-  })

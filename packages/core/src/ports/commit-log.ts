@@ -1,12 +1,16 @@
 import type { CommitRecord, LogHead } from '../log/commit-record.js'
 import type { RunId } from '../protocol/ids.js'
 
-/** Ordered text records of a run, appended by comparison. The only truth there is. */
+/**
+ * Ordered text records of a run, appended by comparison. The only truth there is. What is refused, and how, is in
+ * `log/log-rules.ts`.
+ */
 export interface CommitLog {
   /**
    * Appends if the run holds exactly `record.index` commits, and resolves once the record is durable in
    * the adapter's terms. The same hash already at that index is a success. Anything else there, or a gap
-   * below, is `VERSION_CONFLICT`. An outcome that could not be learnt is `ADAPTER_UNAVAILABLE`: call again.
+   * below, is `VERSION_CONFLICT`: see `versionConflict`. An outcome that could not be learnt is `ADAPTER_UNAVAILABLE`:
+   * call again. What `checkRecord` refuses is not appended.
    */
   append(runId: RunId, record: CommitRecord): Promise<void>
   /**
@@ -21,6 +25,9 @@ export interface CommitLog {
   watch(runId: RunId, fromIndex: number, signal: AbortSignal): AsyncIterable<string[]>
   /** Run ids that start with `prefix`, in no particular order. */
   list(prefix?: string): AsyncIterable<RunId>
-  /** Removes a closed run for good. `RUN_OPEN` if its last commit does not close it, `RUN_UNKNOWN` if there is none. */
+  /**
+   * Removes a closed run for good. `RUN_OPEN` if its last commit does not close it, `RUN_UNKNOWN` if there is none: see
+   * `checkRemovable`.
+   */
   remove(runId: RunId): Promise<void>
 }

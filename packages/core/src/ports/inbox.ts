@@ -21,7 +21,10 @@ export type InboxHandler = (messages: readonly InboxMessage[], caughtUp: boolean
 
 /** Where everybody but the coordinator writes. At least once, in order per sender. */
 export interface Inbox {
-  /** Resolves once the messages are durable in the adapter's terms. Sending the same (sender, seq) again is harmless. */
+  /**
+   * Resolves once the messages are durable in the adapter's terms. Sending the same (sender, seq) again is harmless. If
+   * `checkMessages` refuses one of them, none is sent.
+   */
   send(runId: RunId, messages: readonly InboxMessage[]): Promise<void>
   /** Runs until `signal` aborts, then resolves once the handler in progress has ended. One receiver per run at a time. */
   receive(runId: RunId, handler: InboxHandler, signal: AbortSignal): Promise<void>

@@ -1,7 +1,7 @@
 import type { RunId, TaskId } from '../protocol/ids.js'
 import type { Offer } from '../protocol/task.js'
 
-/** One attempt in a worker's hands. The adapter keeps the claim alive until the handler ends. */
+/** One attempt in a worker's hands, as `HeldDelivery` has it. The adapter keeps the claim alive until the handler ends. */
 export interface Delivery {
   readonly offer: Offer
   /** 1 the first time this attempt is handed out; grows with each redelivery after a dead worker. */
@@ -11,7 +11,7 @@ export interface Delivery {
    * (`ATTEMPT_WITHDRAWN`), or the consumer closed without draining (`CLOSED`).
    */
   readonly signal: AbortSignal
-  /** Shown by `locate` with the next heartbeat: JSON, at most 1 KiB. */
+  /** Shown by `locate` with the next heartbeat: JSON, at most 1 KiB, else `TOO_LARGE`. */
   progress(value: unknown): void
 }
 
@@ -51,7 +51,9 @@ export type Whereabouts =
 
 /** At-least-once delivery. Its state proves nothing and decides nothing: the log does. */
 export interface TaskQueue {
-  /** Puts attempts where workers find them. Idempotent per (run, task, attempt): offering again changes nothing. */
+  /** Puts attempts where workers find them. Idempotent per (run, task, attempt): offering again changes nothing. `DISPATCH_MISMATCH`
+   * and `TOO_LARGE` are about one of them that is never taken, which the coordinator then looks for by halves; after any other
+   * error it offers all of them again. */
   offer(offers: readonly Offer[]): Promise<void>
   /** Claims attempts of a lane, in the order of their offering, and runs `handler` for each. */
   consume(lane: string, handler: DeliveryHandler, options: ConsumeOptions): Promise<Consumer>
