@@ -70,14 +70,8 @@ const rolesOf = (prefix: string, lane = 'default'): Readonly<Record<Role, Permis
     ],
     subscribe: ['_INBOX_inspector.>'],
   },
-  // Whoever sends commands looks whether the run is open, and follows its log until it answers.
   sender: {
-    publish: [
-      `${prefix}.inbox.*`,
-      ...reads(`${prefix}-log`),
-      ...follows(`${prefix}-log`),
-      `$JS.API.STREAM.INFO.${prefix}-log`,
-    ],
+    publish: [`${prefix}.inbox.*`],
     subscribe: ['_INBOX_sender.>'],
   },
 })

@@ -33,7 +33,7 @@ interface Call {
   sending: number
   /** Whether it may have left this process, in any sending. */
   left: boolean
-  /** Bytes that had come in when it was sent, or `-1`: not sent over this socket. */
+  /** Bytes that had come in when it was made and sent, or `-1`: it waited, or was sent again, and had less than its time. */
   bytesBefore: number
   timer: NodeJS.Timeout | undefined
 }
@@ -137,7 +137,10 @@ export class RedisConnection {
         ...{ sending: 0, left: false, bytesBefore: -1, timer: undefined },
       }
       call.timer = setTimeout(() => this.#onDeadline(call), deadlineMs)
-      if (this.#ready) return this.#send(call)
+      if (this.#ready) {
+        call.bytesBefore = socketOf(this.#client)?.bytesRead ?? -1
+        return this.#send(call)
+      }
       this.#waiting.add(call)
       if (this.#client.status === 'wait') this.#client.connect().catch(() => undefined) // Told by its events.
     })
@@ -148,7 +151,6 @@ export class RedisConnection {
     this.#sent.add(call)
     const sending = ++call.sending
     const socket = socketOf(this.#client)
-    call.bytesBefore = socket?.bytesRead ?? -1
     call.left ||= socket?.writable ?? true
     this.#cork()
     const command = new Command(call.name, [...call.args], { replyEncoding: null })
@@ -246,7 +248,8 @@ export class RedisConnection {
       if (!this.#sent.has(call) && !this.#waiting.has(call)) return
       const cause = this.#lastError
       const socket = socketOf(this.#client)
-      // Nothing came in at all since it was sent: a socket of a peer that is gone.
+      // Nothing came in for the whole time of a call: a socket of a peer that is gone. What waited for the connection has
+      // less time on it, and would cut a sound one again and again.
       if (socket !== undefined && call.bytesBefore === socket.bytesRead) socket.destroy()
       const failure = call.left ? noAnswer : notReached
       this.#settle(call, () => call.reject(failure(call.doing, this.#where, call.deadlineMs, cause)))
