@@ -34,7 +34,7 @@ const rolesOf = (prefix: string, lane = 'default'): Readonly<Record<Role, Permis
       // A lane's consumer is made with the first offer there, and when a worker says that it is missing.
       `$JS.API.CONSUMER.INFO.${prefix}-tasks.*`,
       `$JS.API.CONSUMER.CREATE.${prefix}-tasks.>`,
-      // Finding and withdrawing an attempt, and removing one that the server knows as settled and still has.
+      // Finding and withdrawing an attempt.
       `$JS.API.STREAM.MSG.GET.${prefix}-tasks`,
       `$JS.API.STREAM.MSG.DELETE.${prefix}-tasks`,
       `${prefix}.lanes.*.withdrawn`,

@@ -92,36 +92,10 @@ async function makeConsumer(context: QueueContext, lane: LaneNames, ackWaitMs: n
   }
 }
 
-const readConsumer = ({ connection, names }: QueueContext, lane: LaneNames): Promise<ConsumerInfo> =>
+export const readConsumer = ({ connection, names }: QueueContext, lane: LaneNames): Promise<ConsumerInfo> =>
   connection.api<ConsumerInfo>(`CONSUMER.INFO.${names.tasksStream}.${lane.consumer}`, null, {
     doing: `Looking at the consumer ${lane.consumer} of stream ${names.tasksStream}`,
   })
-
-/** `null` if the lane has none. */
-export async function findConsumer(context: QueueContext, lane: LaneNames): Promise<ConsumerInfo | null> {
-  try {
-    return await readConsumer(context, lane)
-  } catch (error) {
-    if (isApiFailure(error, apiCodes.consumerNotFound)) return null
-    throw error
-  }
-}
-
-/** Up to where the consumer knows all attempts of its lane to be settled. It knows of others, further on, too. */
-export const settledUpTo = ({ ack_floor: floor, delivered }: ConsumerInfo): number =>
-  // What was not handed out is not settled, wherever the floor is.
-  Math.min(floor.stream_seq, delivered.stream_seq)
-
-/**
- * Whether an attempt is settled for certain. While others are out the floor is not enough: servers 2.9 that were started
- * again raise it too far when an acknowledgement comes from before.
- */
-export const isSettled = (consumer: ConsumerInfo, { seq }: { readonly seq: number }): boolean =>
-  consumer.num_ack_pending === 0 && seq <= settledUpTo(consumer)
-
-/** Whether somebody may hold it. */
-export const wasHandedOut = (consumer: ConsumerInfo, { seq }: { readonly seq: number }): boolean =>
-  consumer.num_ack_pending > 0 && consumer.delivered.stream_seq >= seq
 
 function shouldChange(found: ConsumerInfo, claimTtlMs: number): boolean {
   const ackWaitMs = ackWaitOf(found)
@@ -174,7 +148,7 @@ function whatIsWrong(config: ConsumerConfig, lane: LaneNames): string | null {
 
 const ackWaitOf = ({ config }: ConsumerInfo): number => (config.ack_wait ?? 0) / nanosPerMs
 
-export const stateOf = (info: ConsumerInfo): LaneState => ({
+const stateOf = (info: ConsumerInfo): LaneState => ({
   ackWaitMs: ackWaitOf(info),
   createdMs: Date.parse(String(info.created)),
   made: 'nothing',

@@ -1,11 +1,10 @@
-import { apiCodes, isApiFailure, isNatsFailure } from '../nats-failure.js'
-import { anyLaneSubject, type LaneNames, laneTokenOf } from './lane-names.js'
+import { apiCodes, isApiFailure } from '../nats-failure.js'
+import { anyLaneSubject, laneTokenOf } from './lane-names.js'
 import type { QueueContext } from './queue-context.js'
 
 /** An attempt that is out: waiting, or in a worker's hands. */
 export interface FoundAttempt {
   readonly seq: number
-  readonly subject: string
   readonly laneToken: string
   readonly data: Uint8Array
 }
@@ -31,39 +30,13 @@ export async function findAttempt(
 }
 
 /** The message of a subject, as the leader of the stream has it. */
-export const lastOn = (context: QueueContext, subject: string, doing: string): Promise<FoundAttempt | null> =>
-  look(context, { last_by_subj: subject }, doing)
-
-/** The first message of a lane from position `seq` on. */
-export const nextIn = (
-  context: QueueContext,
-  lane: LaneNames,
-  seq: number,
-  doing: string,
-): Promise<FoundAttempt | null> => look(context, { seq, next_by_subj: lane.tasks }, doing)
-
-/** Takes a message out of the stream. One that is gone meanwhile was settled or withdrawn. */
-export async function removeAttempt(
-  context: QueueContext,
-  { seq, subject }: Pick<FoundAttempt, 'seq' | 'subject'>,
-  doing: string,
-): Promise<void> {
-  const { connection, names } = context
-  try {
-    await connection.api(`STREAM.MSG.DELETE.${names.tasksStream}`, { seq, no_erase: true }, { doing })
-  } catch (error) {
-    if (!isNatsFailure(error, 'api') || (await lastOn(context, subject, doing))?.seq === seq) throw error
-  }
-}
-
-async function look(context: QueueContext, which: object, doing: string): Promise<FoundAttempt | null> {
+export async function lastOn(context: QueueContext, subject: string, doing: string): Promise<FoundAttempt | null> {
   const { connection, names } = context
   try {
     const path = `STREAM.MSG.GET.${names.tasksStream}`
-    const { message } = await connection.api<StoredAnswer>(path, which, { doing })
+    const { message } = await connection.api<StoredAnswer>(path, { last_by_subj: subject }, { doing })
     return {
       seq: message.seq,
-      subject: message.subject,
       laneToken: laneTokenOf(message.subject),
       data: Buffer.from(message.data ?? '', 'base64'),
     }

@@ -1,6 +1,5 @@
 import type { Subscription } from '@nats-io/transport-node'
 import { ensureLane } from './ensure-lane.js'
-import { ForgottenRemovals } from './forgotten-removals.js'
 import { type LaneNames, laneOfMissing, missingSubjects } from './lane-names.js'
 import type { QueueContext } from './queue-context.js'
 
@@ -15,12 +14,10 @@ export class LaneKeeper {
   readonly #context: QueueContext
   /** By the lane's token: lanes whose consumer was made or found, and when that was last looked at. */
   readonly #ready = new Map<string, { readonly lane: LaneNames; lookedAtMs: number }>()
-  readonly #forgotten: ForgottenRemovals
   #subscription: Subscription | null = null
 
   constructor(context: QueueContext) {
     this.#context = context
-    this.#forgotten = new ForgottenRemovals(context)
   }
 
   async makeReady(lane: LaneNames): Promise<void> {
@@ -28,7 +25,6 @@ export class LaneKeeper {
     this.#listen()
     await ensureLane(this.#context, lane, null)
     this.#ready.set(lane.token, { lane, lookedAtMs: performance.now() })
-    this.#forgotten.look(lane)
   }
 
   /** It is looked at with the next offer. */
@@ -38,7 +34,6 @@ export class LaneKeeper {
 
   close(): void {
     this.#subscription?.unsubscribe()
-    this.#forgotten.close()
   }
 
   #listen(): void {

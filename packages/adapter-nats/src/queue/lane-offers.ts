@@ -2,8 +2,7 @@ import { headers } from '@nats-io/transport-node'
 import { type Offer, RepriseError } from '@reprise/core/adapter'
 import { isNatsFailure } from '../nats-failure.js'
 import { ensureStream, findStream } from '../streams.js'
-import { findConsumer, isSettled } from './ensure-lane.js'
-import { lastOn, removeAttempt } from './find-attempt.js'
+import { lastOn } from './find-attempt.js'
 import { attemptToken, type LaneNames } from './lane-names.js'
 import { named, type OfferMessage, OfferPublisher } from './offer-publisher.js'
 import type { QueueContext } from './queue-context.js'
@@ -17,11 +16,7 @@ const atOnce = 64
 
 interface Prepared extends OfferMessage {
   readonly offer: Offer
-  readonly lane: LaneNames
 }
-
-/** The consumers of the lanes, each read once. */
-type Consumers = Map<string, ReturnType<typeof findConsumer>>
 
 /**
  * Offers attempts. One message and its acknowledgement each, all of them under way together; only what is there
@@ -45,10 +40,7 @@ export class LaneOffers {
     const conflicts: Offer[] = []
     for (let from = 0; from < doubtful.length; from += atOnce) {
       const some = doubtful.slice(from, from + atOnce)
-      const consumers: Consumers = new Map()
-      const good = await Promise.all(
-        some.map((one) => (taken.has(one) ? this.#isSame(one, consumers) : this.#repeat(one, consumers))),
-      )
+      const good = await Promise.all(some.map((one) => (taken.has(one) ? this.#isSame(one) : this.#repeat(one))))
       conflicts.push(...some.filter((_, i) => !good[i]).map(({ offer }) => offer))
     }
     // All others are out.
@@ -66,40 +58,24 @@ export class LaneOffers {
     const bytesMax = this.#context.connection.client.info?.max_payload ?? Number.POSITIVE_INFINITY
     // Headers count as well.
     if (data.length + 256 > bytesMax) throw tooLarge(offer, data.length, bytesMax)
-    return {
-      offer,
-      lane,
-      subject: lane.taskSubject(token),
-      id: `${token}-${offer.digest.slice(0, digestInIdLength)}`,
-      data,
-    }
+    return { offer, subject: lane.taskSubject(token), id: `${token}-${offer.digest.slice(0, digestInIdLength)}`, data }
   }
 
   /** Whether the attempt that stands there is this one. One that is gone meanwhile was settled or withdrawn. */
-  async #isSame(message: Prepared, consumers: Consumers): Promise<boolean> {
-    const { offer, lane, subject } = message
-    const doing = `Offering ${nameOf(offer)}`
-    const found = await lastOn(this.#context, subject, doing)
-    if (found === null) return true
-    if (!consumers.has(lane.token)) consumers.set(lane.token, findConsumer(this.#context, lane))
-    const consumer = await consumers.get(lane.token)
-    if (consumer == null || !isSettled(consumer, found)) return digestIn(found.data) === offer.digest
-    // The server forgot to remove it: see `ForgottenRemovals`. Nobody would ever be handed it.
-    await removeAttempt(this.#context, found, doing)
-    return await this.#repeat(message, consumers)
+  async #isSame({ offer, subject }: Prepared): Promise<boolean> {
+    const found = await lastOn(this.#context, subject, `Offering ${nameOf(offer)}`)
+    return found === null || digestIn(found.data) === offer.digest
   }
 
   /** Once more, by itself, since the first outcome is unknown. Twice is harmless. */
-  async #repeat(message: Prepared, consumers: Consumers): Promise<boolean> {
+  async #repeat(message: Prepared): Promise<boolean> {
     const { connection } = this.#context
     const doing = `Offering ${nameOf(message.offer)}`
     try {
       await connection.publish(message.subject, message.data, { doing, headers: named(headers(), message) })
       return true
     } catch (error) {
-      if (isNatsFailure(error, 'api') && isSubjectTaken(error.message)) {
-        return await this.#isSame(message, consumers)
-      }
+      if (isNatsFailure(error, 'api') && isSubjectTaken(error.message)) return await this.#isSame(message)
       if (isNatsFailure(error, 'nobody-there')) throw await this.#streamGone(error)
       throw error
     }

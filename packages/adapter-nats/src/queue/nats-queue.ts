@@ -8,9 +8,10 @@ import type {
   TaskQueue,
   Whereabouts,
 } from '@reprise/core/adapter'
+import { apiCodes, isApiFailure, isNatsFailure } from '../nats-failure.js'
 import { askHolder } from './ask-holder.js'
-import { findConsumer, isSettled, wasHandedOut } from './ensure-lane.js'
-import { type FoundAttempt, findAttempt, removeAttempt } from './find-attempt.js'
+import { readConsumer } from './ensure-lane.js'
+import { type FoundAttempt, findAttempt } from './find-attempt.js'
 import { LaneConsumer } from './lane-consumer.js'
 import { LaneKeeper } from './lane-keeper.js'
 import { attemptToken, type LaneNames, laneNames, laneNamesOfToken } from './lane-names.js'
@@ -68,8 +69,14 @@ class NatsQueue implements TaskQueue {
     const token = attemptToken(runId, taskId, attempt)
     const found = await this.#find(token, doing)
     if (found === null) return
-    await removeAttempt(this.#context, found, doing)
-    tellWithdrawn(connection.client, laneNamesOfToken(names, found.laneToken), { token, seq: found.seq })
+    const { seq, laneToken } = found
+    try {
+      await connection.api(`STREAM.MSG.DELETE.${names.tasksStream}`, { seq, no_erase: true }, { doing })
+    } catch (error) {
+      // Settled since we looked.
+      if (!isNatsFailure(error, 'api') || (await this.#find(token, doing)) !== null) throw error
+    }
+    tellWithdrawn(connection.client, laneNamesOfToken(names, laneToken), { token, seq })
   }
 
   async locate(runId: RunId, taskId: TaskId, attempt: number): Promise<Whereabouts> {
@@ -80,10 +87,7 @@ class NatsQueue implements TaskQueue {
     const found = await this.#find(token, doing)
     if (found === null) return { at: 'unknown' }
     const lane = laneNamesOfToken(names, found.laneToken)
-    const consumer = await findConsumer(this.#context, lane)
-    // The server that forgot to remove it: see `ForgottenRemovals`.
-    if (consumer !== null && isSettled(consumer, found)) return { at: 'unknown' }
-    if (consumer === null || !wasHandedOut(consumer, found)) return { at: 'queued', deliveries: 0 }
+    if (!(await this.#wasHandedOut(lane, found.seq))) return { at: 'queued', deliveries: 0 }
     const holder = await askHolder(this.#context, lane, token, doing)
     // It was given back, or its worker has died or hangs: it is handed out again by its ack wait. How often it was
     // handed out before, nobody knows until then.
@@ -118,5 +122,15 @@ class NatsQueue implements TaskQueue {
   #find(token: string, doing: string): Promise<FoundAttempt | null> {
     const lanes = [...this.#lanes.values()].map((lane) => lane.token)
     return findAttempt(this.#context, lanes, token, doing)
+  }
+
+  async #wasHandedOut(lane: LaneNames, seq: number): Promise<boolean> {
+    try {
+      const { delivered, num_ack_pending: pending } = await readConsumer(this.#context, lane)
+      return pending > 0 && delivered.stream_seq >= seq
+    } catch (error) {
+      if (isApiFailure(error, apiCodes.consumerNotFound)) return false
+      throw error
+    }
   }
 }
