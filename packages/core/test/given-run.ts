@@ -123,11 +123,11 @@ class Outcome {
   }
 }
 
-export const open = (policy: PolicyInput = {}): InternalCommand => ({
+export const open = (policy: PolicyInput = {}, successCriteria: readonly string[] = []): InternalCommand => ({
   type: 'open',
   runId,
   goal: 'everything is read',
-  successCriteria: ['every file once'],
+  successCriteria,
   policy: policySchema.parse(policy),
   holder,
 })

@@ -1,6 +1,6 @@
 import { decideCommand, type InternalCommand } from '../flow/decide-command.js'
 import { decideRest } from '../flow/decide-lock.js'
-import type { DecideContext, Decided, Decision } from '../flow/decision.js'
+import { type ContextBasis, type DecideContext, type Decided, type Decision, refuse } from '../flow/decision.js'
 import { reduceEvent } from '../flow/reduce-event.js'
 import { encodeCommit } from '../log/commit-record.js'
 import type { CommitLog } from '../ports/commit-log.js'
@@ -10,6 +10,7 @@ import { isRepriseError, RepriseError } from '../protocol/errors.js'
 import type { Cause, RunEvent } from '../protocol/events.js'
 import type { RunId } from '../protocol/ids.js'
 import { limits } from '../protocol/limits.js'
+import type { RunState } from '../protocol/state.js'
 import { isoTime } from '../protocol/time.js'
 import type { LoadedRun } from './load-run.js'
 import { type RunStatus, statusOf } from './run-status.js'
@@ -57,6 +58,32 @@ interface Batch {
   readonly settle: { resolve: () => void; reject: (error: unknown) => void }
 }
 
+/** How a decision came to be asked for. */
+export interface SubmitOptions {
+  /** The inbox message that it answers. */
+  readonly cause?: Cause
+  /** The run as whoever asks knows it. */
+  readonly basis?: ContextBasis
+  readonly projection?: string
+}
+
+/** Something read from a state that is durable, and the commit that left it. */
+export interface Snapshot<T> {
+  readonly value: T
+  readonly version: number
+  readonly hash: string
+}
+
+interface Taken {
+  readonly show: (at: { version: number; hash: string }) => void
+  readonly reject: (error: unknown) => void
+}
+
+interface Reading {
+  readonly take: () => Taken['show']
+  readonly reject: Taken['reject']
+}
+
 const appendBackoffMs = 50
 const appendBackoffMaxMs = 2_000
 /** An append without an answer for so long stops the coordinator: its outcome is not known. Milliseconds. */
@@ -71,7 +98,11 @@ const eventBytesMax = limits.commitBytesMax - 2048
  */
 export class CommitPipeline {
   private readonly batches: Batch[] = []
-  private readonly loaded: { commits: number; head: string }
+  private readonly loaded: { commits: number; head: string; first: string | null }
+  /** Asked for while what was decided was not durable yet. */
+  private readonly readings: Reading[] = []
+  /** Read, and shown once the commit under way is durable. */
+  private readonly taken: Taken[] = []
   private version: number
   private flushing = false
   private scheduled = false
@@ -85,17 +116,20 @@ export class CommitPipeline {
   status: RunStatus
 
   constructor(private readonly options: PipelineOptions) {
-    const { state, commits, head } = options.loaded
+    const { state, commits, head, first } = options.loaded
     this.state = state
     this.version = state.version
-    this.loaded = { commits, head }
+    this.loaded = { commits, head, first }
     this.status = statusOf(state)
   }
 
   /** Decides at once; resolves when what follows is durable. A refusal is a value; rejects when the pipeline stopped. */
-  async submit(command: Command | InternalCommand, cause?: Cause): Promise<Decision> {
+  async submit(command: Command | InternalCommand, options: SubmitOptions = {}): Promise<Decision> {
     if (this.stopped !== null) throw this.stopped
-    const decision = decideCommand(this.state, command, this.context())
+    const { cause, basis, projection } = options
+    const context = { ...this.context(), ...(basis && { basis }), ...(projection && { projection }) }
+    let decision = decideCommand(this.state, command, context)
+    if (decision.ok && decision.atomic) decision = withinOneCommit(decision, this.options.runId, cause)
     if (!decision.ok || decision.events.length === 0) {
       // It was judged by a state that may not be durable yet: it must not be told before that is.
       await this.drained()
@@ -133,6 +167,31 @@ export class CommitPipeline {
     if (this.stopped !== null) throw this.stopped
   }
 
+  /**
+   * What `read` makes of the state that a durable commit leaves, with where that is in the log. Nothing of what is under
+   * way is seen: `read` runs at once if nothing is, else with the next commit that the state does not run ahead of.
+   */
+  snapshot<T>(read: (state: RunState) => T): Promise<Snapshot<T>> {
+    if (this.stopped !== null) return Promise.reject(this.stopped)
+    return new Promise((resolve, reject) => {
+      this.readings.push({
+        take: () => {
+          const value = read(this.state)
+          return (at) => resolve({ value, ...at })
+        },
+        reject,
+      })
+      if (!this.idle) return
+      this.takeReadings()
+      this.showTaken()
+    })
+  }
+
+  /** Position of the newest durable commit; `first` is the hash of the first one. */
+  get position(): { readonly commits: number; readonly head: string; readonly first: string | null } {
+    return this.loaded
+  }
+
   /** Nothing decided waits for its commit. */
   get idle(): boolean {
     return !this.flushing && this.batches.length === 0
@@ -164,10 +223,26 @@ export class CommitPipeline {
     // The one under way too: its append may never answer.
     this.current?.settle.reject(error)
     for (const batch of this.batches.splice(0)) batch.settle.reject(error)
+    for (const reading of [...this.readings.splice(0), ...this.taken.splice(0)]) reading.reject(error)
     this.options.onStopped(error)
   }
 
-  private context(): DecideContext {
+  private takeReadings(): void {
+    for (const { take, reject } of this.readings.splice(0)) {
+      try {
+        this.taken.push({ show: take(), reject })
+      } catch (error) {
+        reject(error)
+      }
+    }
+  }
+
+  private showTaken(): void {
+    const { version } = this
+    for (const { show } of this.taken.splice(0)) show({ version, hash: this.loaded.head })
+  }
+
+  context(): DecideContext {
     const nowMs = this.options.runtime.now()
     return { nowMs, now: isoTime(nowMs), holderId: this.options.actor }
   }
@@ -236,7 +311,11 @@ export class CommitPipeline {
         // Once per commit, not per command: fill the slots, then leave the mode that the next reader finds.
         if (this.batches.length <= 1 && this.stopped === null) this.finish()
         const batch = this.batches.shift()
-        if (batch === undefined) return
+        if (batch === undefined) {
+          this.takeReadings()
+          this.showTaken()
+          return
+        }
         await this.commit(batch)
       }
     } catch (error) {
@@ -266,11 +345,14 @@ export class CommitPipeline {
     const header = { index, version, epoch: batch.epoch, at: batch.at, actor: this.options.actor, prev }
     const record = encodeCommit(header, batch.texts)
     const status = batch.status ?? statusOf(this.state)
+    // Later decisions may be folded while this one is being written; now they are not.
+    if (batch.status === null) this.takeReadings()
     this.current = batch
     await this.append(record)
     if (this.stopped !== null) return
     this.loaded.commits = index + 1
     this.loaded.head = record.hash
+    this.loaded.first ??= record.hash
     this.version = version
     this.status = status
     this.options.onDurable({
@@ -282,6 +364,7 @@ export class CommitPipeline {
       status,
     })
     batch.settle.resolve()
+    this.showTaken()
   }
 
   private async append(record: ReturnType<typeof encodeCommit>): Promise<void> {
@@ -305,6 +388,20 @@ export class CommitPipeline {
       }
     }
   }
+}
+
+/** A decision that must stand in one commit, or the refusal of one that cannot. */
+function withinOneCommit(decision: Decided, runId: RunId, cause?: Cause): Decision {
+  let bytes = 0
+  for (const event of cause === undefined ? decision.events : withCause(decision.events, cause)) {
+    bytes += Buffer.byteLength(JSON.stringify(event)) + 1
+  }
+  if (bytes <= eventBytesMax) return decision
+  return refuse(
+    'TOO_LARGE',
+    `The round of run ${runId} has ${decision.events.length} events with ${bytes} bytes, and a commit holds ${eventBytesMax}. Nothing was recorded. Ask for less in one round: dispatch fewer tasks, or put large inputs into artifacts.`,
+    { bytes, bytesMax: eventBytesMax, events: decision.events.length },
+  )
 }
 
 /** Only the last one says that the message is decided: a redelivery after a crash in between must go on, not end. */

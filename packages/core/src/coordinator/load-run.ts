@@ -14,6 +14,8 @@ export interface LoadedRun {
   readonly commits: number
   /** Hash of the newest commit, or 64 zeros. */
   readonly head: string
+  /** Hash of the first commit; `null` without one. */
+  readonly first: string | null
 }
 
 /**
@@ -37,7 +39,7 @@ export async function loadRun(log: CommitLog, runId: RunId): Promise<LoadedRun> 
     for (const line of lines) state = reduceCommit(state, upcastCommit(chain.next(line)))
   }
   checkRunId(state.runId, runId)
-  return { state, commits: chain.commits, head: chain.head }
+  return { state, commits: chain.commits, head: chain.head, first: chain.first }
 }
 
 /** What `verifyRun` found. */

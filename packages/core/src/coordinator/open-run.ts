@@ -3,6 +3,7 @@ import { genesisHash } from '../log/commit-record.js'
 import type { Adapter } from '../ports/adapter.js'
 import type { Lease } from '../ports/leases.js'
 import type { Runtime } from '../ports/runtime.js'
+import type { StateFileStore } from '../ports/state-file.js'
 import { type ErrorCode, isRepriseError, RepriseError } from '../protocol/errors.js'
 import { type Mode, modes, type ResumeGate } from '../protocol/events.js'
 import { type RunId, runIdSchema } from '../protocol/ids.js'
@@ -10,6 +11,7 @@ import { canonicalJson, exceedsJsonBytes } from '../protocol/json.js'
 import { limits } from '../protocol/limits.js'
 import { type Policy, type PolicyInput, policySchema } from '../protocol/policy.js'
 import type { RunState } from '../protocol/state.js'
+import { stateFileAt } from '../runtime/state-file-at.js'
 import { systemRuntime } from '../runtime/system-runtime.js'
 import { type LoadedRun, loadRun } from './load-run.js'
 import type { OutputSchema } from './output-schema.js'
@@ -39,6 +41,11 @@ export interface OpenRunOptions {
    * After it the coordinator stops with `ADAPTER_UNAVAILABLE`. Milliseconds, default 60,000.
    */
   readonly appendPatienceMs?: number
+  /**
+   * A Markdown file that says where the run stands, for people and for programs without a log: written after commits that
+   * change it, repaired when it differs. A path, or `true` for `docs/<run id>-state.md`. Default: none is kept.
+   */
+  readonly stateFile?: boolean | string | StateFileStore
   /** Closes the run when it aborts; before it is open, `openRun` rejects with `ABORTED`. */
   readonly signal?: AbortSignal
   readonly runtime?: Runtime
@@ -60,6 +67,16 @@ const optionsSchema = z.strictObject({
   expectMode: z.enum(modes).optional(),
   resumeTimeoutMs: z.number().min(1).default(60_000),
   appendPatienceMs: z.number().min(0).default(60_000),
+  stateFile: z
+    .union([
+      z.boolean(),
+      z.string().min(1),
+      z.custom<StateFileStore>(
+        (value) => typeof (value as StateFileStore | null)?.replace === 'function',
+        'pass true, a path, or what stateFileAt returns',
+      ),
+    ])
+    .default(false),
   tasks: z
     .array(
       z.custom<OutputSchema>(
@@ -116,6 +133,7 @@ async function open(options: OpenRunOptions, parsed: Parsed): Promise<Run> {
       expectMode: parsed.expectMode ?? null,
       timeoutMs: parsed.resumeTimeoutMs,
       appendPatienceMs: parsed.appendPatienceMs,
+      stateFile: storeOf(parsed),
       signal: options.signal,
     })
   const heldUntil = runtime.now() + parsed.waitForMs
@@ -140,6 +158,12 @@ async function open(options: OpenRunOptions, parsed: Parsed): Promise<Run> {
       if (!isRepriseError(error, 'LOCK_LOST') || tries === takeoverTriesMax) throw error
     }
   }
+}
+
+function storeOf({ stateFile, runId }: Parsed): StateFileStore | null {
+  if (typeof stateFile === 'object') return stateFile
+  if (stateFile === false) return null
+  return stateFileAt(stateFile === true ? `docs/${runId}-state.md` : stateFile)
 }
 
 function namingGate(error: unknown): unknown {

@@ -3,6 +3,7 @@ import { ResumeLedger } from '../flow/resume-gates.js'
 import type { Adapter } from '../ports/adapter.js'
 import type { Lease } from '../ports/leases.js'
 import type { Runtime } from '../ports/runtime.js'
+import type { StateFileStore } from '../ports/state-file.js'
 import { RepriseError } from '../protocol/errors.js'
 import { type Holder, type Mode, resumeGates } from '../protocol/events.js'
 import type { RunId } from '../protocol/ids.js'
@@ -27,6 +28,7 @@ export interface ResumeOptions {
   readonly expectMode: Mode | null
   readonly timeoutMs: number
   readonly appendPatienceMs: number
+  readonly stateFile: StateFileStore | null
   readonly signal: AbortSignal | undefined
 }
 
@@ -40,7 +42,7 @@ export async function resumeRun(options: ResumeOptions): Promise<Run> {
   const ledger = new ResumeLedger()
   const corrections: string[] = []
   // What the log said before we touched it.
-  const found = { mode: state.mode, status: state.status, version: state.version, lock: state.lock }
+  const found = { mode: state.mode, status: state.status, version: state.version, hash: loaded.head, lock: state.lock }
   ledger.pass('log-integrity', `${loaded.commits} commits, ${found.version} events, head ${loaded.head}`)
   ledger.pass('upcast', 'every event has a type and version that this library knows')
 
@@ -49,10 +51,13 @@ export async function resumeRun(options: ResumeOptions): Promise<Run> {
     ...{ adapter, runId, runtime, loaded, lease },
     actor: holder.id,
     appendPatienceMs: options.appendPatienceMs,
+    stateFile: options.stateFile,
     outputProblem: (kind, output) => schemas.get(kind)?.outputIssues(output) ?? null,
   })
   if (lease === null) {
     core.feed.close(null)
+    // It may have ended just before the last write.
+    await core.stateFile?.repair(found)
     return new Run(core, ledger.results)
   }
   core.hold()
@@ -92,7 +97,7 @@ export async function resumeRun(options: ResumeOptions): Promise<Run> {
 
     const nowMs = runtime.now()
     ledger.pass('budget', budgetEvidence(core.pipeline.state, { nowMs, now: isoTime(nowMs), holderId: holder.id }))
-    ledger.pass('state-file', 'the run has no state file')
+    ledger.pass('state-file', await checkStateFile(core, found, corrections))
 
     const gates = ledger.results
     const redelivered = core.pipeline.state.counts.out
@@ -111,6 +116,18 @@ export async function resumeRun(options: ResumeOptions): Promise<Run> {
     await core.close('a resume gate failed')
     throw error
   }
+}
+
+async function checkStateFile(
+  { stateFile }: RunCore,
+  found: { readonly version: number; readonly hash: string },
+  corrections: string[],
+): Promise<string> {
+  if (stateFile === null) return 'no state file is kept'
+  const drift = await stateFile.repair(found)
+  if (drift === null) return `${stateFile.path} is that of the log`
+  corrections.push(`state file: ${drift.text}`.slice(0, limits.textMax))
+  return drift.text.slice(0, limits.textMax)
 }
 
 /** Puts the gate that did not pass into the log, if we hold the lock. */

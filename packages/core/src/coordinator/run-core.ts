@@ -1,11 +1,15 @@
 import type { EventEmitter } from 'eventemitter3'
+import type { Decision } from '../flow/decision.js'
 import type { Adapter } from '../ports/adapter.js'
+import type { CommitLog } from '../ports/commit-log.js'
 import type { InboxMessage } from '../ports/inbox.js'
 import type { Lease } from '../ports/leases.js'
 import type { Runtime } from '../ports/runtime.js'
-import { RepriseError } from '../protocol/errors.js'
+import type { StateFileStore } from '../ports/state-file.js'
+import type { Command } from '../protocol/commands.js'
+import { isRepriseError, RepriseError } from '../protocol/errors.js'
 import type { RunId, TaskId } from '../protocol/ids.js'
-import { CommitPipeline, type DurableCommit } from './commit-pipeline.js'
+import { CommitPipeline, type DurableCommit, type SubmitOptions } from './commit-pipeline.js'
 import { Deliverer } from './deliverer.js'
 import { ExpirySweep } from './expiry-sweep.js'
 import { type OutputCheck, takeIn } from './inbox-intake.js'
@@ -14,6 +18,7 @@ import type { LoadedRun } from './load-run.js'
 import { promiseWithResolvers } from './promise-with-resolvers.js'
 import { ResultFeed } from './result-feed.js'
 import type { RunEvents } from './run-events.js'
+import { StateFileKeeper } from './state-file-keeper.js'
 
 /** How often the append under way is looked at. Milliseconds. */
 const watchMs = 1_000
@@ -30,6 +35,7 @@ export interface RunCoreOptions {
   readonly lease: Lease | null
   readonly outputProblem: OutputCheck
   readonly appendPatienceMs: number
+  readonly stateFile: StateFileStore | null
 }
 
 /** The shell around the flow: one held run, its commit pipeline, and the loops that live as long as it is held. */
@@ -37,6 +43,7 @@ export class RunCore {
   readonly runId: RunId
   readonly pipeline: CommitPipeline
   readonly feed: ResultFeed
+  readonly stateFile: StateFileKeeper | null
   /** Where events go; set by the object that the user holds. */
   listener: EventEmitter<RunEvents> | null = null
   /** Receipts found in the inbox while gates were checked. */
@@ -76,6 +83,12 @@ export class RunCore {
       onIdle: () => this.feed.wakeAll(),
       onStopped: (error) => this.onStopped(error),
     })
+    this.stateFile =
+      options.stateFile &&
+      new StateFileKeeper({
+        ...{ store: options.stateFile, runId, runtime, pipeline: this.pipeline, onFailed },
+        onDrift: (drift) => this.emit('state-file-drift', drift),
+      })
     this.feed = new ResultFeed(
       this.pipeline.state,
       () => this.pipeline.idle,
@@ -92,8 +105,23 @@ export class RunCore {
     this.keeper = lease && new LeaseKeeper({ leases, lease, runtime, signal, checkFence, onFailed })
   }
 
+  get log(): CommitLog {
+    return this.options.adapter.log
+  }
+
   get signal(): AbortSignal {
     return this.ending.signal
+  }
+
+  /** Decides what somebody asks for. A run is only called complete while its state file says what the log says. */
+  async command(command: Command, options: SubmitOptions = {}): Promise<Decision> {
+    if (this.stateFile === null || !completes(command)) return this.pipeline.submit(command, options)
+    try {
+      return await this.pipeline.submit(command, { ...options, projection: await this.stateFile.sync() })
+    } catch (error) {
+      if (!isRepriseError(error, 'STATE_FILE_FAILED')) throw error
+      return { ok: false, refusal: error }
+    }
   }
 
   /** The lock is about to be taken: what an earlier coordinator left is shown, appends are watched, the lease is kept. */
@@ -132,6 +160,7 @@ export class RunCore {
     const { adapter, outputProblem } = this.options
     const intake = {
       pipeline: this.pipeline,
+      command: (command: Command, options: SubmitOptions) => this.command(command, options),
       artifacts: adapter.artifacts,
       outputProblem,
       judging: this.judging,
@@ -182,6 +211,7 @@ export class RunCore {
         await this.pipeline.submit({ type: 'release', reason })
       }
       await this.pipeline.drained()
+      if (this.stateFile !== null) await this.atMost(this.stateFile.close())
     } catch (error) {
       failure = error as Error
     }
@@ -207,6 +237,7 @@ export class RunCore {
   private onDurable(commit: DurableCommit): void {
     this.deliverer.deliver(commit.offers, commit.withdrawals)
     this.feed.follow(commit.events)
+    this.stateFile?.follow()
     this.emit('commit', { index: commit.index, hash: commit.hash, events: commit.events, status: commit.status })
     for (const event of commit.events) {
       this.sweep.follow(event)
@@ -258,6 +289,9 @@ export class RunCore {
     }
   }
 }
+
+const completes = (command: Command): boolean =>
+  command.type === 'complete' || (command.type === 'round' && command.decide.some(({ type }) => type === 'complete'))
 
 const adapterClosed = (runId: RunId): RepriseError =>
   new RepriseError(

@@ -26,6 +26,14 @@ interface Candidate {
  * and send it again. Limits on spend, count and depth refuse single tasks, on record.
  */
 export function decideDispatch(state: RunState, tasks: readonly Request[], context: DecideContext): Decision {
+  if (context.evaluateFirst && state.received.size > 0) {
+    const some = [...state.received].slice(0, 5)
+    return refuse(
+      'EVALUATE_FIRST',
+      `${state.received.size} receipts of run ${state.runId} wait for a decision (${some.join(', ')}): with a context token, returned work comes before new work. Accept, reject or retry them first, in the same round if you like.`,
+      { received: state.received.size, taskIds: some },
+    )
+  }
   const budget = brokenBudget(state, context)
   const candidates = new Map<TaskId, Candidate>()
   const known: TaskId[] = []

@@ -7,6 +7,8 @@ export class ChainReader {
   commits = 0
   /** Hash of the newest of them, or 64 zeros. */
   head = genesisHash
+  /** Hash of the first of them. */
+  first: string | null = null
   /** Events in them. */
   version = 0
 
@@ -20,6 +22,7 @@ export class ChainReader {
     this.version = version
     this.commits++
     this.head = hash
+    this.first ??= hash
     return commit
   }
 }

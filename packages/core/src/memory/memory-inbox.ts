@@ -66,6 +66,7 @@ export function memoryInbox(inboxes: MemoryInboxes, process: MemoryProcess, choo
   return {
     send: (runId, messages) => process.call('inbox', 'send', runId, () => send(runId, messages)),
     receive,
+    peek: (runId, max) => process.call('inbox', 'peek', runId, () => inboxes.of(runId).pending.slice(0, max)),
   }
 }
 

@@ -26,6 +26,11 @@ export interface Inbox {
    * `checkMessages` refuses one of them, none is sent.
    */
   send(runId: RunId, messages: readonly InboxMessage[]): Promise<void>
+  /**
+   * The oldest messages that no receiver has acknowledged, in order per sender, at most `max` (1 to 1,000): a look from
+   * outside, which takes none and disturbs no receiver. Those in a receiver's hands are among them.
+   */
+  peek(runId: RunId, max: number): Promise<readonly InboxMessage[]>
   /** Runs until `signal` aborts, then resolves once the handler in progress has ended. One receiver per run at a time. */
   receive(runId: RunId, handler: InboxHandler, signal: AbortSignal): Promise<void>
 }

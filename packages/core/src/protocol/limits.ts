@@ -29,6 +29,12 @@ export const limits = {
   evidenceBytesMax: 1024,
   /** Characters of a reason, note or summary. */
   textMax: 8 * 1024,
+  /** Commands of one round, each callback. */
+  roundCommandsMax: 1_000,
+  /** Characters of the name of a task's owner. */
+  ownerMax: 128,
+  /** Accepted tasks that the evidence for one success criterion may name. */
+  evidenceTasksMax: 64,
   /** Success criteria of a run. */
   criteriaMax: 64,
   /** UTF-8 bytes of a run's goal and success criteria together, as JSON: they stand in its first commit. */

@@ -17,6 +17,10 @@ const taskOptions = {
   lane: laneSchema.default('default'),
   /** 0 to 9, higher first. */
   priority: z.number().int().min(0).max(9).default(5),
+  /** Who answers for it, for people who read; default: whoever serves its lane. */
+  owner: z.string().min(1).max(limits.ownerMax).optional(),
+  /** What must be back for it to count as done, for people who read; default: a receipt that passes every gate. */
+  returns: z.string().min(1).max(limits.textMax).optional(),
   /** Tasks that must be accepted before this one is dispatched. */
   after: z.array(taskIdSchema).max(limits.afterMax).default([]),
   /** Not dispatched before this time. */

@@ -1,0 +1,51 @@
+import { describeEvent } from '../flow/describe-event.js'
+import { readCommit } from '../log/commit-record.js'
+import type { CommitLog } from '../ports/commit-log.js'
+import type { RunEvent } from '../protocol/events.js'
+import type { RunId } from '../protocol/ids.js'
+import { upcastEvent } from '../protocol/upcast.js'
+
+/** One event that came after the version in question. */
+export interface Change {
+  readonly version: number
+  readonly at: string
+  readonly type: RunEvent['type']
+  readonly text: string
+}
+
+export interface Changes {
+  /** Events since then. */
+  readonly total: number
+  /** The newest of them, at most as many as were asked for, oldest first. */
+  readonly newest: readonly Change[]
+}
+
+const textMax = 300
+
+/** What happened in a run after `sinceVersion`. Reads the end of the log only: a commit holds at least one event. */
+export async function readChanges(
+  log: CommitLog,
+  runId: RunId,
+  sinceVersion: number,
+  head: { readonly commits: number; readonly version: number },
+  max: number,
+): Promise<Changes> {
+  const newest: Change[] = []
+  let total = 0
+  let index = Math.max(0, head.commits - (head.version - sinceVersion))
+  for await (const lines of log.read(runId, index)) {
+    for (const line of lines) {
+      const commit = readCommit(line, index++)
+      if (commit.version <= sinceVersion || commit.version > head.version) continue
+      let version = commit.version - commit.events.length
+      for (const stored of commit.events) {
+        if (++version <= sinceVersion) continue
+        total++
+        const event = upcastEvent(stored)
+        newest.push({ version, at: commit.at, type: event.type, text: describeEvent(event).slice(0, textMax) })
+        if (newest.length > max) newest.shift()
+      }
+    }
+  }
+  return { total, newest }
+}

@@ -1,0 +1,151 @@
+import { describe, expect, it } from 'vitest'
+import { issueToken } from '../src/coordinator/context-token.js'
+import { sendCommand } from '../src/coordinator/send-command.js'
+import type { CommandInput } from '../src/protocol/commands.js'
+import type { RunId } from '../src/protocol/ids.js'
+import { goal, RunStage, request, requests, runId } from './run-stage.js'
+
+const reason = 'because'
+const dispatch: CommandInput = { type: 'dispatch', tasks: [request('new')] }
+
+/** A run with t1 received, t2 out, t3 stopped, and a token for it. */
+async function scene() {
+  const stage = new RunStage()
+  const holding = await stage.open({ policy: { attemptsMax: 1 } })
+  const { run } = holding
+  await stage.clock.run(run.dispatch(requests(3)))
+  await stage.answer('t1')
+  await stage.answer('t3', { status: 'failed', output: null, error: { message: 'broke' } })
+  const execute = (command: CommandInput, token = run.contextToken()) =>
+    stage.clock.run(run.execute(command, { token }))
+  return { ...holding, stage, execute, token: run.contextToken() }
+}
+
+describe('a command with a context token', () => {
+  it('is obeyed when nothing that it depends on has changed, and answered with a new token', async () => {
+    const { execute, run, token } = await scene()
+    const outcome = await execute({ type: 'accept', taskId: 't1' }, token)
+    expect(outcome).toMatchObject({ ok: true, token: run.contextToken() })
+    expect(outcome.token).not.toBe(token)
+  })
+
+  it('is refused when its task has changed, with what happened since, and nothing is recorded', async () => {
+    const { execute, run, stage, token } = await scene()
+    await stage.clock.run(run.reject('t1', 'wrong'))
+    const commits = stage.commits.length
+    const outcome = await execute({ type: 'accept', taskId: 't1' }, token)
+    expect(outcome).toMatchObject({
+      ok: false,
+      code: 'STALE_CONTEXT',
+      changes: { newest: expect.arrayContaining([expect.objectContaining({ type: 'task-rejected' })]) },
+      token: run.contextToken(),
+    })
+    expect(stage.commits.length).toBe(commits)
+    expect(await execute({ type: 'abandon', taskId: 't1', reason }, outcome.token)).toMatchObject({ ok: true })
+  })
+
+  it.each([
+    ['its own task', { type: 'accept', taskId: 't1' }, 't2 comes back', true],
+    ['another task', { type: 'abandon', taskId: 't3', reason }, 't2 comes back', true],
+    ['a dispatch', dispatch, 't2 comes back', false],
+    ['completing', { type: 'complete', summary: reason }, 't2 comes back', false],
+    ['a note', { type: 'note', text: reason }, 'paused', true],
+    ['a task', { type: 'accept', taskId: 't1' }, 'paused', false],
+    ['blocking', { type: 'block', reason }, 'paused', false],
+    ['a task', { type: 'accept', taskId: 't1' }, 'note', true],
+    [
+      'a round',
+      { type: 'round', summary: reason, decide: [{ type: 'accept', taskId: 't1' }, dispatch] },
+      't2 comes back',
+      false,
+    ],
+    ['a round', { type: 'round', summary: reason, decide: [{ type: 'accept', taskId: 't1' }] }, 't2 comes back', true],
+  ] as [string, CommandInput, string, boolean][])(
+    'about %s (%o) is fresh after "%s": %s',
+    async (_, command, change, isFresh) => {
+      const { execute, run, stage, token } = await scene()
+      if (change === 't2 comes back') await stage.answer('t2')
+      else await stage.clock.run(change === 'paused' ? run.pause(reason) : run.note(reason))
+      const outcome = await execute(command, token)
+      expect(outcome.ok ? 'fresh' : outcome.code === 'STALE_CONTEXT' ? 'stale' : outcome.message).toBe(
+        isFresh ? 'fresh' : 'stale',
+      )
+    },
+  )
+
+  it('is refused when the run was taken up again, whatever it is', async () => {
+    const { stage, adapter, token } = await scene()
+    adapter.kill()
+    const { run } = await stage.open()
+    const outcome = await stage.clock.run(run.execute({ type: 'note', text: reason }, { token }))
+    expect(outcome).toMatchObject({
+      ok: false,
+      code: 'STALE_CONTEXT',
+      message: expect.stringContaining('taken up again'),
+    })
+  })
+
+  it('dispatches nothing while returned work is unsettled, but does in the round that settles it', async () => {
+    const { execute } = await scene()
+    expect(await execute(dispatch)).toMatchObject({ ok: false, code: 'EVALUATE_FIRST' })
+    const decide = [{ type: 'accept' as const, taskId: 't1' }, dispatch as never]
+    expect(await execute({ type: 'round', summary: reason, decide: [...decide].reverse() })).toMatchObject({
+      ok: false,
+      code: 'EVALUATE_FIRST',
+    })
+    expect(await execute({ type: 'round', summary: reason, decide })).toMatchObject({
+      ok: true,
+      report: { dispatched: ['new'] },
+    })
+  })
+
+  it.each([
+    ['is no token', () => 'rct1'],
+    ['was altered', (token: string) => token.replace('.', '.A')],
+    ['has another signature', (token: string) => `${token.slice(0, -2)}xx`],
+    ['is of another run', () => issueToken('other' as RunId, { version: 1, epoch: 1 }, '0'.repeat(64))],
+  ])('that %s is refused', async (_, change) => {
+    const { execute, token } = await scene()
+    expect(await execute({ type: 'note', text: reason }, change(token))).toMatchObject({
+      ok: false,
+      code: 'TOKEN_INVALID',
+    })
+  })
+
+  it('of a version that the log does not have any more is refused: commits were lost', async () => {
+    const { stage, run, execute } = await scene()
+    const first = stage.backend.recordsOf(runId)[0]?.hash ?? ''
+    const token = issueToken(runId, { version: run.status.version + 1, epoch: run.status.epoch }, first)
+    expect(await execute({ type: 'note', text: reason }, token)).toMatchObject({
+      code: 'TOKEN_INVALID',
+      message: expect.stringContaining('commits were lost'),
+    })
+  })
+
+  it('from another process is judged the same way, and answered in the log', async () => {
+    const { stage, run, token } = await scene()
+    const send = (command: CommandInput) => sendCommand({ ...stage.outside, runId, command, token })
+    const fresh = await stage.clock.run(send({ type: 'accept', taskId: 't1' }))
+    expect(await stage.clock.run(fresh.answer())).toMatchObject({ ok: true })
+    await stage.clock.run(run.pause(reason))
+    const stale = await stage.clock.run(send({ type: 'block', reason }))
+    expect(await stage.clock.run(stale.answer())).toMatchObject({
+      ok: false,
+      events: [{ type: 'command-refused', data: { command: 'block', code: 'STALE_CONTEXT' } }],
+    })
+  })
+})
+
+describe('a briefing', () => {
+  it('is the same from the log alone as from who holds the run, text and token', async () => {
+    const { stage, run, token } = await scene()
+    const held = await stage.clock.run(run.briefing())
+    const { briefRun } = await import('../src/coordinator/brief-run.js')
+    const read = await stage.clock.run(briefRun(stage.outside.adapter.log, runId))
+    expect(read).toEqual(held)
+    expect(held.token).toBe(token)
+    expect(held.text).toContain(`RUN ${runId} at version ${run.status.version}`)
+    expect(held.text).toContain(JSON.stringify(goal))
+    expect(held.briefing).toMatchObject({ nextAction: expect.stringContaining('evaluate what came back of task t1') })
+  })
+})
