@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import type { InboxMessage, PeekedMessages } from '@reprise/core/adapter'
+import { type InboxMessage, isRepriseError, type PeekedMessages } from '@reprise/core/adapter'
 import { fileFailure, systemCode } from './file-failure.js'
 import { peekPosition } from './inbox-ack.js'
 import type { InboxFolder } from './inbox-folder.js'
@@ -48,6 +48,7 @@ function readShare(folder: InboxFolder, from: InboxSource, share: number, found:
       const wholly = source.read((message) => found.take(message) && found.room > least)
       return wholly ? null : source
     } catch (error) {
+      if (isRepriseError(error)) throw error
       if (notFiles.includes(systemCode(error))) return null
       const isDeleted = systemCode(error) === 'ENOENT' && look < looksMax
       if (!isDeleted) throw fileFailure(error, 'Looking into', folder.messages)
