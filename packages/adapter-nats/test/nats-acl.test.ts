@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { headers } from '@nats-io/transport-node'
 import { sendCommand } from '@reprise/core'
-import { type Adapter, isRepriseError } from '@reprise/core/adapter'
+import { type Adapter, isRepriseError, type TaskId } from '@reprise/core/adapter'
 import { startNats, type TestServer } from '@reprise/test-servers'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { openNats } from '../src/index.js'
@@ -74,6 +74,8 @@ describe('least privilege', () => {
     await worker.inbox.send(run, messages('worker-1', 3))
     await eventually('the messages are there', () => receiver.received.length >= 3)
     await receiver.stop()
+    await worker.inbox.send(run, messages('worker-2', 2))
+    for (const { inbox } of [inspector, coordinator]) expect(await inbox.peek(run, 10)).toEqual(messages('worker-2', 2))
     const stored = await worker.artifacts?.put(source('bytes'), 100)
     if (stored === undefined) throw new Error('There is no artifact store.')
     expect(await coordinator.artifacts?.check(stored, 100)).toEqual({ ok: true, artifact: stored })
@@ -154,6 +156,7 @@ describe('least privilege', () => {
       head: () => worker.log.head(run),
       read: () => readAll(worker.log),
       receive: () => worker.inbox.receive(run, async () => {}, abort.signal),
+      peek: () => worker.inbox.peek(run, 1),
       acquire: () => worker.leases.acquire('run/run-1', holder, 60_000),
     }
     for (const [name, call] of Object.entries(calls)) expect([name, await isForbidden(call)]).toEqual([name, true])
@@ -175,8 +178,12 @@ describe('least privilege', () => {
     expect(await isForbidden(() => inspector.log.append(run, next))).toBe(true)
     expect(await isForbidden(() => inspector.inbox.send(run, messages('inspector', 1)))).toBe(true)
     expect(await isForbidden(() => inspector.leases.acquire('run/run-1', holder, 60_000))).toBe(true)
+    const { signal } = new AbortController()
+    expect(await isForbidden(() => inspector.inbox.receive(run, async () => {}, signal))).toBe(true)
+    expect(await isForbidden(() => inspector.queue.locate(run, 'a' as TaskId, 1))).toBe(true)
     await expectRefused('inspector', [
       `$JS.API.STREAM.PURGE.${prefix}-inbox`,
+      `$JS.API.CONSUMER.CREATE.${prefix}-inbox.x.${prefix}.inbox.*`,
       `$JS.API.STREAM.DELETE.${prefix}-log`,
       `${prefix}.artifacts.sha256.${'0'.repeat(64)}`,
     ])

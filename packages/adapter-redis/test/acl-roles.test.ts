@@ -59,6 +59,7 @@ describe('a user with least privilege', () => {
   it('coordinates', async () => {
     const { artifact } = await furnish()
     const { log, inbox, leases, queue, artifacts, diagnose } = await openAs('coordinator')
+    expect(await inbox.peek(run, 10)).toEqual([message(1)])
     const records = history(4)
     await appendAll(log, run, records)
     expect((await readAll(log, run)).length).toBe(4)
@@ -144,7 +145,8 @@ describe('a user with least privilege', () => {
 
   it('inspects', async () => {
     const { adapter, artifact } = await furnish()
-    const { log, leases, queue, artifacts, diagnose } = await openAs('inspector')
+    const { log, inbox, leases, queue, artifacts, diagnose } = await openAs('inspector')
+    expect(await inbox.peek(run, 10)).toEqual([message(1)])
     expect((await readAll(log, run)).length).toBe(2)
     expect(await collect(log.list())).toEqual([run])
     const stop = new AbortController()
@@ -173,6 +175,7 @@ describe('a user with least privilege', () => {
       list: await codeOf(() => collect(log.list())),
       remove: await codeOf(() => log.remove(run)),
       receive: await codeOf(() => inbox.receive(run, async () => {}, controller.signal)),
+      peek: await codeOf(() => inbox.peek(run, 1)),
       acquire: await codeOf(() => leases.acquire('run/run-1', { ...holder, id: 'thief' }, 1000, { force: true })),
     }).toEqual({
       append: 'INVALID_INPUT',
@@ -181,6 +184,7 @@ describe('a user with least privilege', () => {
       list: 'INVALID_INPUT',
       remove: 'INVALID_INPUT',
       receive: 'INVALID_INPUT',
+      peek: 'INVALID_INPUT',
       acquire: 'INVALID_INPUT',
     })
     expect(artifact.bytes).toBe(7)

@@ -37,6 +37,7 @@ export const roles = (prefix: string): Readonly<Record<Role, readonly string[]>>
     'resetchannels',
     '-@all +ping +info',
     `(${script} +hmget +xlen +xrange +xread +exists ~{${prefix}:run:*}:log ~{${prefix}:run:*}:head)`,
+    `(+xrange ~{${prefix}:run:*}:inbox)`,
     `(+zrange ~{${prefix}:runs})`,
     `(${readLease} ~{${prefix}:lease:*})`,
     `(${script} +time +zrange ~{${prefix}:leases})`,
