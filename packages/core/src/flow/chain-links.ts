@@ -65,6 +65,9 @@ export type InboxSight =
 export const endsInRefusal = ({ refused, recorded }: AttemptFacts, queue: QueueSight): boolean =>
   recorded === null && refused !== null && (queue.at === 'unknown' || queue.at === 'unasked')
 
+/** Characters of an error's message that are shown. */
+const whyMax = 300
+
 type Finding = Partial<Omit<ChainLink, 'link' | 'evidence'>> & Pick<ChainLink, 'state' | 'evidence'>
 
 /** The links of the newest attempt. What a later link shows, an earlier one does not put in doubt. */
@@ -83,11 +86,12 @@ export function chainLinks(history: TaskHistory, facts: AttemptFacts, queue: Que
     const proof = findings[later]
     if (findings[link].state !== 'done' && proof.state === 'done') {
       const { workerId = null } = link === 'offered' ? {} : proof
-      findings[link] = { state: 'done', workerId, evidence: `shown by what came after: ${proof.evidence}` }
+      findings[link] = { state: 'done', workerId, evidence: `the link ${later} shows it` }
     }
   }
   return chainLinkNames.map((link): ChainLink => {
-    return { link, ...{ at: null, version: null, workerId: null, message: null }, ...findings[link] }
+    const { state, at = null, version = null, workerId = null, message = null, evidence } = findings[link]
+    return { link, state, at, version, workerId, message, evidence }
   })
 }
 
@@ -107,19 +111,18 @@ function plannedLink({ planned, dispatched }: AttemptFacts): Finding {
 function dispatchedLink({ dispatched }: AttemptFacts): Finding {
   if (dispatched === null) return { state: 'missing', evidence: 'no event has sent this attempt out' }
   const { version, at, deadlineAt } = dispatched
-  return { state: 'done', version, at, evidence: `event ${version}, due ${deadlineAt}` }
+  return { state: 'done', version, at, evidence: `sent out by event ${version}, due ${deadlineAt}` }
 }
 
 function offeredLink({ dispatched }: AttemptFacts, queue: QueueSight): Finding {
   switch (queue.at) {
     case 'queued':
-      return { state: 'done', evidence: `in the queue, handed out ${times(queue.deliveries)} so far` }
     case 'claimed':
-      return { state: 'done', evidence: 'in the queue, in the hands of a worker' }
+      return { state: 'done', evidence: 'the queue holds it' }
     case 'unknown':
       return { state: 'missing', evidence: dispatched === null ? 'it was not sent out' : 'the queue does not hold it' }
     case 'unasked':
-      return { state: 'unknown', evidence: `the queue could not be asked: ${queue.why}` }
+      return { state: 'unknown', evidence: `the queue could not be asked: ${oneLine(queue.why, whyMax)}` }
   }
 }
 
@@ -129,7 +132,7 @@ function claimedLink(facts: AttemptFacts, queue: QueueSight): Finding {
   switch (queue.at) {
     case 'claimed': {
       const { workerId, deliveries, since, heartbeatAt } = queue
-      const beat = heartbeatAt === undefined ? '' : `, last heartbeat ${heartbeatAt}`
+      const beat = heartbeatAt === undefined ? '' : `, last heartbeat ${oneLine(heartbeatAt, 64)}`
       const evidence = `worker ${oneLine(workerId, 128)} has it, handed out ${times(deliveries)}${beat}`
       return { state: 'done', at: since ?? null, workerId, evidence }
     }
@@ -138,7 +141,7 @@ function claimedLink(facts: AttemptFacts, queue: QueueSight): Finding {
     case 'unknown':
       return { state: 'missing', evidence: 'no worker is known to have it' }
     case 'unasked':
-      return { state: 'unknown', evidence: `the queue could not be asked: ${queue.why}` }
+      return { state: 'unknown', evidence: `the queue could not be asked: ${oneLine(queue.why, whyMax)}` }
   }
 }
 
@@ -151,7 +154,7 @@ function sentLink(facts: AttemptFacts, queue: QueueSight, inbox: InboxSight): Fi
       at: finishedAt,
       workerId: worker,
       message,
-      evidence: `${recorded.status} by its worker's account`,
+      evidence: `its worker says: ${recorded.status}`,
     }
   }
   if (inbox.seen && inbox.receipt !== null) {
@@ -163,7 +166,8 @@ function sentLink(facts: AttemptFacts, queue: QueueSight, inbox: InboxSight): Fi
     const { version, at, gate, message } = refused
     return { state: 'done', version, at, message, evidence: `sent, and refused by event ${version} at gate ${gate}` }
   }
-  if (!inbox.seen) return { state: 'unknown', evidence: `the inbox could not be looked into: ${inbox.why}` }
+  if (!inbox.seen)
+    return { state: 'unknown', evidence: `the inbox could not be looked into: ${oneLine(inbox.why, whyMax)}` }
   if (inbox.unfit !== null) {
     const { sender, seq, gate, evidence } = inbox.unfit
     const what = `message ${seq} of ${oneLine(sender, 128)} says that it is its receipt, and will be refused at gate ${gate}`
@@ -178,7 +182,7 @@ function recordedLink(facts: AttemptFacts, queue: QueueSight): Finding {
   const { recorded, refused } = facts
   if (recorded !== null) {
     const { version, at, worker, message } = recorded
-    return { state: 'done', version, at, workerId: worker, message, evidence: `event ${version}` }
+    return { state: 'done', version, at, workerId: worker, message, evidence: `recorded by event ${version}` }
   }
   if (refused !== null && endsInRefusal(facts, queue)) {
     const { version, gate, evidence } = refused
@@ -191,7 +195,8 @@ function acknowledgedLink({ recorded }: AttemptFacts, inbox: InboxSight): Findin
   if (recorded === null) return { state: 'missing', evidence: 'nothing is recorded that could be acknowledged' }
   const { message } = recorded
   if (message === null) return { state: 'unknown', evidence: 'the log does not say by which message the receipt came' }
-  if (!inbox.seen) return { state: 'unknown', message, evidence: `the inbox could not be looked into: ${inbox.why}` }
+  if (!inbox.seen)
+    return { state: 'unknown', message, evidence: `the inbox could not be looked into: ${oneLine(inbox.why, whyMax)}` }
   const name = `message ${message.seq} of ${oneLine(message.sender, 128)}`
   if (inbox.holdsRecorded) return { state: 'missing', message, evidence: `the inbox still holds ${name}` }
   if (!inbox.whole) return { state: 'unknown', message, evidence: `the inbox holds more than could be seen` }
