@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { type TaskChain, taskChain } from '../src/coordinator/task-chain.js'
 import type { MemoryAdapter } from '../src/memory/memory-adapter.js'
 import { RepriseError } from '../src/protocol/errors.js'
+import type { TaskId } from '../src/protocol/ids.js'
 import { defineTask } from '../src/worker/define-task.js'
 import { startWorker } from '../src/worker/start-worker.js'
 import type { TaskContext } from '../src/worker/task-context.js'
@@ -247,6 +248,24 @@ describe('a refused receipt', () => {
     expect(chain.refused).toMatchObject({ total: 1, newest: [{ gate: 'signature', attempt: 1, message: { seq: 1 } }] })
   })
 
+  it('is forgotten once another receipt of the attempt lies in the inbox that no gate would stop', async () => {
+    const { stage, adapter } = await begin()
+    const untilAborted = ({ signal }: TaskContext) =>
+      new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+    await worker(stage, untilAborted)
+    await stage.answer('t1', { artifacts: [{ name: 'a', path: 'nowhere', sha256: '0'.repeat(64), bytes: 1 }] })
+    expect(statesOf(await chainOf(stage))).toEqual([4, allMissing(4)])
+    await stage.clock.run(stage.outside.adapter.queue.withdraw(runId, 't1' as TaskId, 1))
+    await stage.clock.advance(10_000)
+    const refused = await chainOf(stage)
+    expect(refused.firstMissing?.text).toMatch(/refused by event \d+ at gate artifacts/)
+    adapter.kill()
+    await stage.answer('t1')
+    const waiting = await chainOf(stage)
+    expect(statesOf(waiting)).toEqual([5, allMissing(3)])
+    expect(waiting.firstMissing?.text).toMatch(/its receipt lies in the inbox/)
+  })
+
   it('that was forged changes no link, whether it lies in the inbox or was refused', async () => {
     const { stage, adapter } = await begin()
     await stage.answer('t1', { dispatchDigest: '0'.repeat(64) })
@@ -354,6 +373,7 @@ describe('what cannot be asked', () => {
     await stage.clock.run(stage.outside.adapter.inbox.send(runId, flood))
     const { firstMissing } = await chainOf(stage)
     expect(firstMissing).toMatchObject({ link: 'receipt-sent', state: 'unknown' })
+    expect(firstMissing?.text).toMatch(/ask again when a coordinator has taken more of it in$/)
   })
 
   it('is asked again when the log goes on meanwhile: no link is missing that the log has', async () => {

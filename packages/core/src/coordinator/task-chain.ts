@@ -170,7 +170,7 @@ function chainOf(
     phase: settled?.outcome ?? state.tasks.get(taskId)?.phase ?? 'stopped',
     attempt: facts.attempt,
     links,
-    firstMissing: chainGap({ state, history, facts, queue, links }),
+    firstMissing: chainGap({ state, history, facts, queue, inbox, links }),
     earlier: attempts.slice(0, -1).slice(-earlierMax).map(earlierAttempt),
     refused: { total: refusedTotal, newest: [...refused] },
   }

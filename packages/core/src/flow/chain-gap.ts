@@ -1,6 +1,6 @@
 import { oneLine } from '../protocol/one-line.js'
 import type { OpenTask, RunState } from '../protocol/state.js'
-import { type ChainLink, type ChainLinkName, endsInRefusal, type QueueSight } from './chain-links.js'
+import { type ChainLink, type ChainLinkName, endedInRefusal, type InboxSight, type QueueSight } from './chain-links.js'
 import { policyOf } from './decision.js'
 import { count } from './next-action.js'
 import type { AttemptFacts, TaskHistory } from './task-history.js'
@@ -19,6 +19,7 @@ export interface ChainFacts {
   readonly history: TaskHistory
   readonly facts: AttemptFacts
   readonly queue: QueueSight
+  readonly inbox: InboxSight
   readonly links: readonly ChainLink[]
 }
 
@@ -34,8 +35,11 @@ export function chainGap(chain: ChainFacts): ChainGap | null {
 }
 
 function textOf(chain: ChainFacts, { link, state: known, evidence }: ChainLink): string {
-  const { state, history, facts } = chain
-  if (known === 'unknown') return `${evidence}: ask again with an adapter that can and may tell`
+  const { state, history, facts, queue, inbox } = chain
+  if (known === 'unknown') {
+    const isFull = link !== 'offered' && link !== 'claimed' && inbox.seen
+    return `${evidence}: ask again ${isFull ? 'when a coordinator has taken more of it in' : 'with an adapter that can and may tell'}`
+  }
   if (link === 'acknowledged' && facts.recorded !== null) return `${evidence}, though it is recorded: ${forgets(state)}`
   if (state.mode === 'closed') return `nothing follows: the run is ${state.status}`
   const task = state.tasks.get(history.taskId)
@@ -54,7 +58,7 @@ function textOf(chain: ChainFacts, { link, state: known, evidence }: ChainLink):
     case 'receipt-sent':
       return `its worker is at work, or dead: wait until ${due}, when the attempt expires; if the worker is dead, the queue hands the attempt to another as soon as its claim runs out`
     case 'recorded':
-      return endsInRefusal(facts, chain.queue)
+      return endedInRefusal(facts, queue, inbox) !== null
         ? `its receipt was ${evidence}: mend that, and wait until ${due}, when the attempt expires and the next one follows`
         : `its receipt lies in the inbox and waits for a coordinator: ${open(state)}`
     case 'acknowledged':

@@ -1,5 +1,5 @@
 import { oneLine } from '../protocol/one-line.js'
-import type { AttemptFacts, MessagePlace, TaskHistory } from './task-history.js'
+import type { AttemptFacts, MessagePlace, RefusedReceipt, TaskHistory } from './task-history.js'
 
 /** From the plan to the end, in order. */
 export const chainLinkNames = [
@@ -59,11 +59,13 @@ export type InboxSight =
   | { readonly seen: false; readonly why: string }
 
 /**
- * Whether what came of the attempt was refused and nothing else is on its way. While the queue holds the attempt, whoever
+ * The refusal in which the attempt has ended, if nothing else is on its way: while the queue holds the attempt, whoever
  * has it, or gets it, sends another receipt.
  */
-export const endsInRefusal = ({ refused, recorded }: AttemptFacts, queue: QueueSight): boolean =>
-  recorded === null && refused !== null && (queue.at === 'unknown' || queue.at === 'unasked')
+export function endedInRefusal(facts: AttemptFacts, queue: QueueSight, inbox: InboxSight): RefusedReceipt | null {
+  const isOnItsWay = facts.recorded !== null || (inbox.seen && inbox.receipt !== null)
+  return isOnItsWay || queue.at === 'queued' || queue.at === 'claimed' ? null : facts.refused
+}
 
 /** Characters of an error's message that are shown. */
 const whyMax = 300
@@ -72,13 +74,14 @@ type Finding = Partial<Omit<ChainLink, 'link' | 'evidence'>> & Pick<ChainLink, '
 
 /** The links of the newest attempt. What a later link shows, an earlier one does not put in doubt. */
 export function chainLinks(history: TaskHistory, facts: AttemptFacts, queue: QueueSight, inbox: InboxSight) {
+  const refused = endedInRefusal(facts, queue, inbox)
   const findings: Record<ChainLinkName, Finding> = {
     planned: plannedLink(facts),
     dispatched: dispatchedLink(facts),
     offered: offeredLink(facts, queue),
-    claimed: claimedLink(facts, queue),
-    'receipt-sent': sentLink(facts, queue, inbox),
-    recorded: recordedLink(facts, queue),
+    claimed: claimedLink(queue, refused),
+    'receipt-sent': sentLink(facts, refused, inbox),
+    recorded: recordedLink(facts, refused),
     acknowledged: acknowledgedLink(facts, inbox),
     settled: settledLink(history),
   }
@@ -126,9 +129,8 @@ function offeredLink({ dispatched }: AttemptFacts, queue: QueueSight): Finding {
   }
 }
 
-function claimedLink(facts: AttemptFacts, queue: QueueSight): Finding {
-  if (endsInRefusal(facts, queue))
-    return { state: 'done', evidence: 'a receipt was refused that answered this dispatch' }
+function claimedLink(queue: QueueSight, refused: RefusedReceipt | null): Finding {
+  if (refused !== null) return { state: 'done', evidence: 'a receipt was refused that answered this dispatch' }
   switch (queue.at) {
     case 'claimed': {
       const { workerId, deliveries, since, heartbeatAt } = queue
@@ -145,8 +147,7 @@ function claimedLink(facts: AttemptFacts, queue: QueueSight): Finding {
   }
 }
 
-function sentLink(facts: AttemptFacts, queue: QueueSight, inbox: InboxSight): Finding {
-  const { recorded, refused } = facts
+function sentLink({ recorded }: AttemptFacts, refused: RefusedReceipt | null, inbox: InboxSight): Finding {
   if (recorded !== null) {
     const { worker, finishedAt, message } = recorded
     return {
@@ -162,7 +163,7 @@ function sentLink(facts: AttemptFacts, queue: QueueSight, inbox: InboxSight): Fi
     const evidence = `it lies in the inbox: message ${seq} of ${oneLine(sender, 128)}`
     return { state: 'done', at: finishedAt, workerId: worker, message: { sender, seq }, evidence }
   }
-  if (refused !== null && endsInRefusal(facts, queue)) {
+  if (refused !== null) {
     const { version, at, gate, message } = refused
     return { state: 'done', version, at, message, evidence: `sent, and refused by event ${version} at gate ${gate}` }
   }
@@ -178,13 +179,12 @@ function sentLink(facts: AttemptFacts, queue: QueueSight, inbox: InboxSight): Fi
   return { state: 'missing', evidence: 'neither the log nor the inbox has a receipt of it' }
 }
 
-function recordedLink(facts: AttemptFacts, queue: QueueSight): Finding {
-  const { recorded, refused } = facts
+function recordedLink({ recorded }: AttemptFacts, refused: RefusedReceipt | null): Finding {
   if (recorded !== null) {
     const { version, at, worker, message } = recorded
     return { state: 'done', version, at, workerId: worker, message, evidence: `recorded by event ${version}` }
   }
-  if (refused !== null && endsInRefusal(facts, queue)) {
+  if (refused !== null) {
     const { version, gate, evidence } = refused
     return { state: 'missing', evidence: `refused by event ${version} at gate ${gate}: ${oneLine(evidence, 200)}` }
   }
