@@ -76,7 +76,7 @@ describe('a look into an inbox of files', () => {
       },
       abort.signal,
     )
-    const total = 3_000
+    const total = 600
     const sending = (async () => {
       for (let seq = 1; seq <= total; seq += 10) await inbox.send(run, messagesOf('a', 10, seq))
     })()

@@ -17,6 +17,7 @@ export {
   sendCommand,
 } from './coordinator/send-command.js'
 export type { StateFileDrift } from './coordinator/state-file-keeper.js'
+export { type EarlierAttempt, type TaskChain, type TaskChainOptions, taskChain } from './coordinator/task-chain.js'
 export type { TaskResult } from './coordinator/task-result.js'
 export type {
   BriefedAttempt,
@@ -27,6 +28,8 @@ export type {
   Briefing,
   Told,
 } from './flow/briefing.js'
+export type { ChainGap } from './flow/chain-gap.js'
+export type { ChainLink, ChainLinkName } from './flow/chain-links.js'
 export { decideCommand, type InternalCommand } from './flow/decide-command.js'
 export type { ContextBasis, DecideContext, Decided, Decision, Refusal, SpawnRefusal } from './flow/decision.js'
 export { describeEvent } from './flow/describe-event.js'
@@ -48,6 +51,7 @@ export type {
 } from './flow/run-view.js'
 export { readStateFile, type StateFileOrigin } from './flow/state-file-text.js'
 export { statusTable } from './flow/status-table.js'
+export type { LogMark, MessagePlace, RefusedReceipt } from './flow/task-history.js'
 export type { Adapter, Diagnosis, Finding } from './ports/adapter.js'
 export { type AdapterParts, combineAdapters } from './ports/combine-adapters.js'
 export type { Runtime } from './ports/runtime.js'

@@ -29,9 +29,10 @@ describe('an attempt that completes', () => {
       usage: { durationMs: 0 },
     })
     expect(receipt).not.toHaveProperty('signature')
+    const [{ sender, seq } = { sender: '', seq: 0 }] = fleet.backend.messagesOf(runId)
     expect(fleet.events).toEqual([
       { name: 'claimed', data: { runId, taskId: 't', attempt: 3 } },
-      { name: 'receipt', data: { runId, taskId: 't', attempt: 3, status: 'completed' } },
+      { name: 'receipt', data: { runId, taskId: 't', attempt: 3, status: 'completed', cause: { sender, seq } } },
     ])
     expect(worker.running).toBe(0)
     expect(await fleet.whereIs(offer)).toEqual({ at: 'unknown' })

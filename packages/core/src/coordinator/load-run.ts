@@ -75,7 +75,7 @@ export async function verifyRun(log: CommitLog, runId: RunId): Promise<LogVerdic
 }
 
 /** A log that was copied to another name is still the log of its run: two of them must not go on as one. */
-function checkRunId(found: RunId | null, runId: RunId): void {
+export function checkRunId(found: RunId | null, runId: RunId): void {
   if (found === null || found === runId) return
   throw new RepriseError(
     'RUN_MISMATCH',

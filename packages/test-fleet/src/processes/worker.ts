@@ -78,7 +78,7 @@ const worker = await startWorker({
   })),
 })
 worker.on('error', (error) => say({ failed: isRepriseError(error) ? error.code : String(error) }))
-worker.on('receipt', ({ taskId, status }) => say({ receipt: taskId, status }))
+worker.on('receipt', ({ taskId, status, cause }) => say({ receipt: taskId, status, cause }))
 closeOnSignals({
   close: async (closing) => {
     await worker.close(closing)
