@@ -1,5 +1,5 @@
 import { type DriftKind, judgeStateFile, type StateFileVerdict } from '../flow/judge-state-file.js'
-import { stateFileBody, stateFileText } from '../flow/state-file-text.js'
+import { readStateFile, type StateFileOrigin, stateFileBody, stateFileText } from '../flow/state-file-text.js'
 import type { Runtime } from '../ports/runtime.js'
 import type { StateFileStore } from '../ports/state-file.js'
 import { RepriseError } from '../protocol/errors.js'
@@ -170,8 +170,8 @@ export class StateFileKeeper {
   }
 
   /** Of a file that is not as this keeper left it. */
-  private async judge(text: string | null, log: Parameters<typeof judgeStateFile>[1]): Promise<StateFileVerdict> {
-    const verdict = judgeStateFile(text, log)
+  private async judge(text: string | null, log: StateFileOrigin): Promise<StateFileVerdict> {
+    const verdict = judgeStateFile(text, log, readStateFile(this.expected ?? ''))
     if (verdict.found === 'same') return { found: 'edited', isOurs: false, what: 'was edited' }
     if (verdict.found !== 'ahead') return verdict
     // Most likely a successor wrote it. Its commits say so, and then this coordinator ends.

@@ -10,8 +10,15 @@ export type StateFileVerdict =
   /** `isOurs`: nothing is lost with it, because the log says the same and more. */
   | { readonly found: DriftKind; readonly isOurs: boolean; readonly what: string }
 
-/** Compares a state file, as far as it says what it was made from, with the log. */
-export function judgeStateFile(text: string | null, log: StateFileOrigin): StateFileVerdict {
+/**
+ * Compares a state file, as far as it says what it was made from, with the log; `before`: with what was written there last, of
+ * which an older version of another history can be told.
+ */
+export function judgeStateFile(
+  text: string | null,
+  log: StateFileOrigin,
+  before: StateFileOrigin | null = null,
+): StateFileVerdict {
   if (text === null) return { found: 'missing', isOurs: true, what: 'was missing' }
   if (text.trim() === '') return { found: 'foreign', isOurs: true, what: 'was empty' }
   const said = readStateFile(text)
@@ -20,9 +27,10 @@ export function judgeStateFile(text: string | null, log: StateFileOrigin): State
   // Edited or not: a log that was cut off must not overwrite the last sign of what it has lost.
   if (said.version > log.version) return { found: 'ahead', version: said.version }
   if (!said.intact) return { found: 'edited', isOurs: false, what: 'was edited' }
+  const isFork = [log, before].some((known) => known?.version === said.version && known.commit !== said.commit)
+  if (isFork) return { found: 'other-history', isOurs: false, what: 'was of another history of this run' }
   if (said.version < log.version) {
     return { found: 'older', isOurs: true, what: `was of version ${said.version}, the log of ${log.version}` }
   }
-  if (said.commit === log.commit) return { found: 'same' }
-  return { found: 'other-history', isOurs: false, what: 'was of another history of this run' }
+  return { found: 'same' }
 }
