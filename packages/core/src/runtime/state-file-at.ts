@@ -1,6 +1,6 @@
 import { hash, randomBytes } from 'node:crypto'
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import type { StateFileStore } from '../ports/state-file.js'
 
 /** Bytes of a state file that is read: ours are far smaller, and somebody may name a film by mistake. */
@@ -19,20 +19,23 @@ interface Found {
  * `<path>.kept-<first digits of their sha256>`. A file keeps its permissions; a link is replaced by a file.
  */
 export function stateFileAt(path: string): StateFileStore {
+  // The program may go to another folder meanwhile.
+  const place = resolve(path)
+  const folder = dirname(place)
   /** What was read last. */
   let found: Found | null = null
   /** Written here and not renamed yet. */
   const drafts = new Set<string>()
 
   const look = async (): Promise<Found | null> => {
-    found = await readWhole(path)
+    found = await readWhole(place)
     return found
   }
 
   /** Writes a file as a whole. `isWanted` is asked right before it takes its place. */
   const put = async (target: string, data: string | Uint8Array, isWanted: () => Promise<boolean>): Promise<boolean> => {
-    await mkdir(dirname(path), { recursive: true })
-    const draft = `${path}${draftMark}${randomBytes(8).toString('hex')}`
+    await mkdir(folder, { recursive: true })
+    const draft = `${place}${draftMark}${randomBytes(8).toString('hex')}`
     drafts.add(basename(draft))
     try {
       const file = await open(draft, 'wx')
@@ -56,8 +59,7 @@ export function stateFileAt(path: string): StateFileStore {
    * draft gone: so the file of its successor stays.
    */
   const tidy = async (): Promise<void> => {
-    const folder = dirname(path)
-    const prefix = `${basename(path)}${draftMark}`
+    const prefix = `${basename(place)}${draftMark}`
     for (const name of await readdir(folder)) {
       const isDraft = name.startsWith(prefix) && /^[0-9a-f]{16}$/.test(name.slice(prefix.length))
       if (isDraft && !drafts.has(name)) await rm(join(folder, name), { force: true })
@@ -69,20 +71,23 @@ export function stateFileAt(path: string): StateFileStore {
     read: async () => (await look())?.text ?? null,
     replace: async (text, expected) => {
       const stands = async (wanted: string | null) => ((await look())?.text ?? null) === wanted
-      if (!(await put(path, text, () => stands(expected)))) return false
+      if (!(await put(place, text, () => stands(expected)))) return false
       await tidy()
       return stands(text)
     },
     keepAside: async (text) => {
       const bytes = found?.text === text ? found.bytes : Buffer.from(text)
-      const kept = `${path}.kept-${hash('sha256', bytes).slice(0, 12)}`
-      const isThere = async () => Buffer.compare((await readWhole(kept))?.bytes ?? Buffer.alloc(0), bytes) === 0
-      if (await isThere()) return kept
-      if (!(await put(kept, bytes, async () => true)) && !(await isThere())) {
-        throw new Error(`${kept} was taken away while it was written`)
+      const kept = `.kept-${hash('sha256', bytes).slice(0, 12)}`
+      const isThere = async () => {
+        const there = await readWhole(place + kept)
+        return there !== null && Buffer.compare(there.bytes, bytes) === 0
       }
-      await syncFolder(dirname(path))
-      return kept
+      if (!(await isThere())) {
+        const isDone = (await put(place + kept, bytes, async () => true)) || (await isThere())
+        if (!isDone) throw new Error(`${path}${kept} was taken away while it was written`)
+        await syncFolder(folder)
+      }
+      return path + kept
     },
   }
 }
