@@ -117,9 +117,18 @@ describe('a state file is written', () => {
         stage.clock.run(run.round({ decide: () => [{ type: 'complete', summary: 'all read' }] })),
       'complete: all read',
     ],
-  ] as const)('before whoever ended the run is told: %s', async (_, end, status) => {
+    [
+      'a round that goes on',
+      (stage: StateFileStage, run: Opened) =>
+        stage.clock.run(run.round({ decide: () => [{ type: 'dispatch', tasks: [request('t1')] }] })),
+      'awaiting-result',
+    ],
+  ] as const)('before whoever made a round or ended the run is told: %s', async (_, end, status) => {
     const stage = new StateFileStage()
     const { run } = await stage.open()
+    await stage.clock.run(run.note('one'))
+    // The next write is not due yet.
+    expect(stage.said).not.toEqual(stage.logged)
     await end(stage, run)
     expect(stage.said).toEqual(stage.logged)
     expect(sectionOf(stage.file.text ?? '', 'Status')[0]).toBe(status)

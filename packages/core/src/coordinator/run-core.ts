@@ -116,12 +116,13 @@ export class RunCore {
   }
 
   /**
-   * Decides what somebody asks for. A run is only called complete while its state file says what the log says, and whoever
-   * ended it finds the file saying so.
+   * Decides what somebody asks for. A run is only called complete while its state file says what the log says; whoever
+   * is told of a round, or of the end, finds it in the file as well.
    */
   async command(command: Command, options: SubmitOptions = {}): Promise<Decision> {
     const { stateFile } = this
-    if (stateFile === null || !asksFor(command, ['complete', 'fail'])) return this.pipeline.submit(command, options)
+    if (stateFile === null || !asksFor(command, ['complete', 'fail', 'round']))
+      return this.pipeline.submit(command, options)
     try {
       const projection = asksFor(command, ['complete']) ? await stateFile.sync() : undefined
       const decision = await this.pipeline.submit(command, { ...options, ...(projection && { projection }) })
