@@ -7,6 +7,7 @@ import { measureReplay } from './replay.mjs'
 import { millis, part, Report, whole } from './report.mjs'
 import { ratioOf } from './rounds.mjs'
 import { measureSpace } from './space.mjs'
+import { measureStateFile } from './state-file.mjs'
 
 const where = /** @type {const} */ ({ adapter: 'files' })
 
@@ -59,6 +60,14 @@ export async function measureFiles(plan) {
       '(f) a settled task',
       `${whole(r.logPerTask)} bytes of log, ${whole(r.keptPerTask)} bytes in the folder`,
     )
+  })
+  await part(plan, 'g', 'files: state file', async () => {
+    const r = await measureStateFile({ commits: quick ? 1000 : 4000, inFlight: 64, rounds: quick ? 3 : 7 })
+    report.figures.stateFile = r
+    const one = `${r.oneByOneRatio.toFixed(2)} × without (${millis(r.oneByOneMs)} of ${millis(r.oneByOneBareMs)} a commit; ${whole(r.fileBytes)} bytes)`
+    report.row('(g) state file, one at a time', one, '≤ 1.15 ×', r.oneByOneRatio <= 1.15)
+    const grouped = `${r.groupedRatio.toFixed(2)} × without (${whole(r.groupedPerS)}/s of ${whole(r.groupedBarePerS)}/s)`
+    report.row('(g) state file, 64 in flight', grouped, '≥ 0.90 ×', r.groupedRatio >= 0.9)
   })
   return report
 }

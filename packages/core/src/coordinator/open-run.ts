@@ -72,7 +72,7 @@ const optionsSchema = z.strictObject({
       z.boolean(),
       z.string().min(1),
       z.custom<StateFileStore>(
-        (value) => typeof (value as StateFileStore | null)?.replace === 'function',
+        (value) => typeof value === 'object' && typeof (value as StateFileStore | null)?.replace === 'function',
         'pass true, a path, or what stateFileAt returns',
       ),
     ])
