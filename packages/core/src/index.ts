@@ -22,9 +22,11 @@ export type {
   BriefedAttempt,
   BriefedCriterion,
   BriefedEvent,
+  BriefedPlan,
   BriefedReceipt,
   BriefedStop,
   Briefing,
+  Excerpt,
   Told,
 } from './flow/briefing.js'
 export { decideCommand, type InternalCommand } from './flow/decide-command.js'
