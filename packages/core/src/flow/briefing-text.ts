@@ -1,5 +1,6 @@
 import { clipped, quotedLine, visibleJson } from '../protocol/one-line.js'
 import type { BriefedEvent, BriefedReceipt, BriefedStop, Briefing, Excerpt, Told } from './briefing.js'
+import { count } from './next-action.js'
 import type { Budget, Permission } from './permissions.js'
 
 /** What a refused command would be told, at most. */
@@ -28,7 +29,7 @@ export function briefingText(briefing: Briefing, token: string): string {
       return `${quotedLine(taskId)} (${kind}, attempt ${attempt}) with ${quotedLine(owner)} since ${since}, due ${dueAt}`
     }),
     ...section('Planned', briefing.planned, ({ taskId, kind, notBefore, waitingFor }) => {
-      const waits = waitingFor === 0 ? '' : `, needs ${waitingFor} tasks that are not accepted yet`
+      const waits = waitingFor === 0 ? '' : `, needs ${count(waitingFor, 'task')} not accepted yet`
       return `${quotedLine(taskId)} (${kind})${notBefore === null ? '' : `, not before ${notBefore}`}${waits}`
     }),
     settledLine(briefing),
