@@ -123,10 +123,11 @@ const hidden =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: looking for them is the point
   /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/
 
+const string = /"(?:[^"\\\n]|\\.)*"/g
+
 /** What is left of a briefing without its JSON strings. */
-const skeleton = (text: string): string => text.replace(/"(?:[^"\\\n]|\\.)*"/g, '""')
-const quotedIn = (text: string): unknown[] =>
-  [...text.matchAll(/"(?:[^"\\\n]|\\.)*"/g)].map(([found]) => JSON.parse(found) as unknown)
+const skeleton = (text: string): string => text.replace(string, '""')
+const quotedIn = (text: string): unknown[] => [...text.matchAll(string)].map(([found]) => JSON.parse(found) as unknown)
 
 describe('a briefing', () => {
   it('tells everything of a run in which everything has happened, section by section', () => {
@@ -166,8 +167,9 @@ describe('a briefing', () => {
       for (const value of [criterion, evidence, owner, returns, error, artifact, holder, note, id('partial')]) {
         expect(told).toContain(value)
       }
-      const [, output = ''] = /from worker-1: .*, output (\{.*\})$/m.exec(text) ?? []
-      expect(JSON.parse(output)).toEqual(texts.output)
+      const line = text.split('\n').find((each) => each.includes(' from worker-1: ')) ?? ''
+      const ours = line.replace(string, (found) => '"'.repeat(found.length))
+      expect(JSON.parse(line.slice(ours.indexOf(', output ') + 9))).toEqual(texts.output)
     })
   })
 
