@@ -1,5 +1,6 @@
 // Everything that is measured on files, and the targets.
 import { measureAppend, measureGroups } from './append.mjs'
+import { measureBriefing } from './briefing.mjs'
 import { measureEndToEnd } from './end-to-end.mjs'
 import { median } from './measure.mjs'
 import { measureRecovery } from './recovery.mjs'
@@ -59,6 +60,17 @@ export async function measureFiles(plan) {
       '(f) a settled task',
       `${whole(r.logPerTask)} bytes of log, ${whole(r.keptPerTask)} bytes in the folder`,
     )
+  })
+  await part(plan, 'i', 'a briefing (in memory, the same on every adapter)', async () => {
+    const costs = []
+    for (const open of [0, 100, 2000]) {
+      const r = await measureBriefing({ open, rounds: quick ? 100 : 1000 })
+      costs.push(r)
+      const told = (/** @type {typeof r.whole} */ { ms, tokens }) => `${millis(ms)} for ${whole(tokens)} tokens`
+      const ways = `whole ${told(r.whole)}; of 4,000 ${told(r.fitted)}; of 1,000 ${told(r.least)}`
+      report.note(`(i) a briefing, ${whole(open)} open`, `${ways}; the view as JSON ${millis(r.viewMs)}`)
+    }
+    report.figures.briefing = costs
   })
   return report
 }

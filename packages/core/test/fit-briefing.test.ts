@@ -38,8 +38,8 @@ function largeRun() {
   run.and(dispatch(...ids.map((id) => task(id, { input: { long } }))))
   run.and(dispatch(...ids.map((id) => task(`after-${id}`, { after: [id] }))))
   const spawnRequests = [{ taskId: 'asked', kind: 'work', input: null }]
-  for (const id of ids.slice(0, 30)) run.and(receipt(id, { output: { long }, spawnRequests }))
-  for (const id of ids.slice(30, 50)) run.and(failed(id, { message: long, stoppedAt: long, retryable: false }))
+  for (const id of ids.slice(0, 40)) run.and(receipt(id, { output: { long }, spawnRequests }))
+  for (const id of ids.slice(40, 60)) run.and(failed(id, { message: long, stoppedAt: long, retryable: false }))
   for (let i = 0; i < 20; i++) run.and({ type: 'close-round', summary: long }, receipt('done1'))
   return run.and({ type: 'block', reason: long })
 }
