@@ -39,6 +39,7 @@ export function initialState(): RunState {
     checkpoint: null,
     statusChangedAt: 0,
     resultsChangedAt: 0,
+    takenInAt: 0,
     recent: { decisions: [], notes: [], settled: [], troubles: [], givenUp: [], refusals: [] },
     tasks: new Map(),
     settled: new Map(),
@@ -298,6 +299,7 @@ function addTask(state: RunState, spec: TaskSpec): OpenTask {
     stopReason: null,
   }
   state.tasks.set(spec.taskId, task)
+  state.takenInAt = state.version
   state.counts.tasks++
   state.counts.planned++
   return task

@@ -29,12 +29,14 @@ export function staleReason(state: RunState, command: Command, basis: ContextBas
     case 'abandon':
       return dependentChange(state, command.taskId, version) ?? statusChange(state, version)
     case 'dispatch':
+    case 'fail':
+      // Somebody else may have handed out the same work under another id.
+      if (state.takenInAt > version) return `new tasks have come in (version ${state.takenInAt})`
+      return resultChange(state, version) ?? statusChange(state, version)
     case 'meet-criterion':
     case 'reopen-criterion':
     case 'complete':
-    case 'fail':
-      if (state.resultsChangedAt > version) return `work has come back or stopped (version ${state.resultsChangedAt})`
-      return statusChange(state, version)
+      return resultChange(state, version) ?? statusChange(state, version)
     case 'round':
       for (const one of [...command.recover, ...command.decide]) {
         const reason = staleReason(state, one, basis)
@@ -60,6 +62,9 @@ function dependentChange(state: RunState, taskId: TaskId, version: number): stri
   }
   return null
 }
+
+const resultChange = (state: RunState, version: number): string | null =>
+  state.resultsChangedAt > version ? `work has come back or stopped (version ${state.resultsChangedAt})` : null
 
 const statusChange = (state: RunState, version: number): string | null =>
   state.statusChangedAt > version

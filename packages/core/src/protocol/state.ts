@@ -126,6 +126,8 @@ export interface RunState {
   statusChangedAt: number
   /** Version of the newest event by which work came back, or stopped. */
   resultsChangedAt: number
+  /** Version of the newest event by which a new task came in. */
+  takenInAt: number
   recent: RecentEvents
   tasks: Map<TaskId, OpenTask>
   /** Outcome and depth, packed by `packSettled`: a few bytes per settled task. */
