@@ -62,7 +62,7 @@ Notes, newest last (1):
 - 42 2026-01-01T00:00:00.000Z "note: look here"
 Used: 12 of 12 tasks, 1 of 9 slots, 70 (no limit) tokens, 0.5 (no limit) USD, nothing is dispatched after 2026-01-01T01:00:00.000Z.
 Now:
-- dispatch: REFUSED, "1 receipt must be decided first (EVALUATE_FIRST)"
+- dispatch: REFUSED, "1 receipt must be decided first, or in the same round (EVALUATE_FIRST)"
 - accept: yes, what came back and is as it should be
 - reject: yes, what came back and is not; it then waits as stopped
 - retry: yes, what came back or stopped, while attempts are left

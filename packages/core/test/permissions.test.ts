@@ -125,7 +125,12 @@ describe('what a briefing says may be done', () => {
       true,
       'but nothing goes out: the run is paused; tasks are planned',
     ],
-    ['a receipt', given({}, dispatch('a'), receipt('a')), false, '1 receipt must be decided first (EVALUATE_FIRST)'],
+    [
+      'a receipt',
+      given({}, dispatch('a'), receipt('a')),
+      false,
+      '1 receipt must be decided first, or in the same round (EVALUATE_FIRST)',
+    ],
     ['tasksMax', given({ tasksMax: 1 }, ...settled('a')), false, 'tasksMax is 1 and the run stands at 1'],
     [
       'spent tokens',

@@ -120,7 +120,7 @@ export interface Briefing {
   readonly notes: Told<BriefedEvent>
   readonly budgets: Budgets | null
   readonly may: readonly Permission[]
-  /** What was left out or cut off to keep to a token budget, in the order in which it was. */
+  /** What was left out or cut off to keep to a token budget, each with its last step, in the order of these. */
   readonly dropped: readonly string[]
 }
 

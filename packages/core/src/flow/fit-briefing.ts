@@ -15,41 +15,49 @@ export interface FittedBriefing {
   readonly tokens: number
 }
 
+interface Step {
+  /** What it is about: a later step about the same takes the place of an earlier one in `dropped`. */
+  readonly of: string
+  /** What is left of it. */
+  readonly but?: string
+  readonly drop: (briefing: Briefing) => Briefing
+}
+
 /**
- * The order in which a briefing is cut down, least needed first, under the names that stand in `dropped`. What says where the run
- * stands, what is next and what may be done is never dropped; the goal, the criteria and what came back are cut off last.
+ * The order in which a briefing is cut down, least needed first. What says where the run stands, what is next and what may be
+ * done is never dropped; the goal, the criteria and what came back are cut off last.
  */
-export const droppingOrder: readonly (readonly [name: string, drop: (briefing: Briefing) => Briefing])[] = [
-  ['what was accepted last', (b) => shorten(b, 'lastAccepted', 0)],
-  ['troubles but the newest 5', (b) => shorten(b, 'troubles', 5, 'newest')],
-  ['refusals but the newest 3', (b) => shorten(b, 'refusals', 3, 'newest')],
-  ['planned tasks but the first 5', (b) => shorten(b, 'planned', 5)],
-  ['notes but the newest 5', (b) => shorten(b, 'notes', 5, 'newest')],
-  ['inputs beyond 100 characters', (b) => clipJson(b, 'input', 100)],
-  ['outputs beyond 500 characters', (b) => clipJson(b, 'output', 500)],
-  ['attempts out but the first 50', (b) => shorten(b, 'out', 50)],
-  ['decisions but the newest 10', (b) => shorten(b, 'decisions', 10, 'newest')],
-  ['texts beyond 300 characters', (b) => clipTexts(b, 300)],
-  ['troubles', (b) => shorten(b, 'troubles', 0)],
-  ['refusals', (b) => shorten(b, 'refusals', 0)],
-  ['planned tasks', (b) => shorten(b, 'planned', 0)],
-  ['receipts but the first 30', (b) => shorten(b, 'received', 30)],
-  ['attempts out but the first 20', (b) => shorten(b, 'out', 20)],
-  ['inputs', (b) => clipJson(b, 'input', 0)],
-  ['outputs beyond 100 characters', (b) => clipJson(b, 'output', 100)],
-  ['stopped tasks but the first 10', (b) => shorten(b, 'stopped', 10)],
-  ['receipts but the first 10', (b) => shorten(b, 'received', 10)],
-  ['attempts out but the first 5', (b) => shorten(b, 'out', 5)],
-  ['decisions but the newest 3', (b) => shorten(b, 'decisions', 3, 'newest')],
-  ['names of artifacts and of tasks asked for', dropNames],
-  ['notes', (b) => shorten(b, 'notes', 0)],
-  ['texts beyond 80 characters', (b) => clipTexts(b, 80)],
-  ['attempts out', (b) => shorten(b, 'out', 0)],
-  ['decisions', (b) => shorten(b, 'decisions', 0)],
-  ['stopped tasks but the first 3', (b) => shorten(b, 'stopped', 3)],
-  ['receipts but the first 3', (b) => shorten(b, 'received', 3)],
-  ['outputs', (b) => clipJson(b, 'output', 0)],
-  ['what would be refused', (b) => withoutRefused(b)],
+export const droppingOrder: readonly Step[] = [
+  { of: 'what was accepted last', drop: (b) => shorten(b, 'lastAccepted', 0) },
+  { of: 'troubles', but: 'the newest 5', drop: (b) => shorten(b, 'troubles', 5, 'newest') },
+  { of: 'refusals', but: 'the newest 3', drop: (b) => shorten(b, 'refusals', 3, 'newest') },
+  { of: 'planned tasks', but: 'the first 5', drop: (b) => shorten(b, 'planned', 5) },
+  { of: 'notes', but: 'the newest 5', drop: (b) => shorten(b, 'notes', 5, 'newest') },
+  { of: 'inputs', but: '100 characters', drop: (b) => clipJson(b, 'input', 100) },
+  { of: 'outputs', but: '500 characters', drop: (b) => clipJson(b, 'output', 500) },
+  { of: 'attempts out', but: 'the first 50', drop: (b) => shorten(b, 'out', 50) },
+  { of: 'decisions', but: 'the newest 10', drop: (b) => shorten(b, 'decisions', 10, 'newest') },
+  { of: 'texts', but: '300 characters', drop: (b) => clipTexts(b, 300) },
+  { of: 'troubles', drop: (b) => shorten(b, 'troubles', 0) },
+  { of: 'refusals', drop: (b) => shorten(b, 'refusals', 0) },
+  { of: 'planned tasks', drop: (b) => shorten(b, 'planned', 0) },
+  { of: 'receipts', but: 'the first 30', drop: (b) => shorten(b, 'received', 30) },
+  { of: 'attempts out', but: 'the first 20', drop: (b) => shorten(b, 'out', 20) },
+  { of: 'inputs', drop: (b) => clipJson(b, 'input', 0) },
+  { of: 'outputs', but: '100 characters', drop: (b) => clipJson(b, 'output', 100) },
+  { of: 'stopped tasks', but: 'the first 10', drop: (b) => shorten(b, 'stopped', 10) },
+  { of: 'receipts', but: 'the first 10', drop: (b) => shorten(b, 'received', 10) },
+  { of: 'attempts out', but: 'the first 5', drop: (b) => shorten(b, 'out', 5) },
+  { of: 'decisions', but: 'the newest 3', drop: (b) => shorten(b, 'decisions', 3, 'newest') },
+  { of: 'names of artifacts and of tasks asked for', drop: dropNames },
+  { of: 'notes', drop: (b) => shorten(b, 'notes', 0) },
+  { of: 'texts', but: '80 characters', drop: (b) => clipTexts(b, 80) },
+  { of: 'attempts out', drop: (b) => shorten(b, 'out', 0) },
+  { of: 'decisions', drop: (b) => shorten(b, 'decisions', 0) },
+  { of: 'stopped tasks', but: 'the first 3', drop: (b) => shorten(b, 'stopped', 3) },
+  { of: 'receipts', but: 'the first 3', drop: (b) => shorten(b, 'received', 3) },
+  { of: 'outputs', drop: (b) => clipJson(b, 'output', 0) },
+  { of: 'what would be refused', drop: (b) => withoutRefused(b) },
 ]
 
 /**
@@ -77,11 +85,14 @@ export function fitBriefing(
 /** The whole, then what each step leaves; one that drops nothing is not counted. */
 function* stages(whole: Briefing): Generator<Briefing> {
   let briefing = whole
+  const dropped = new Map<string, string>()
   yield briefing
-  for (const [name, drop] of droppingOrder) {
+  for (const { of, but, drop } of droppingOrder) {
     const less = drop(briefing)
     if (less === briefing) continue
-    briefing = { ...less, dropped: [...briefing.dropped, name] }
+    dropped.delete(of)
+    dropped.set(of, but === undefined ? of : `${of} but ${but}`)
+    briefing = { ...less, dropped: [...dropped.values()] }
     yield briefing
   }
 }

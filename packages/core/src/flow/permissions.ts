@@ -104,7 +104,11 @@ function dispatchPermission(state: RunState, context: DecideContext): Permission
   const command = 'dispatch'
   const { received, counts } = state
   if (received.size > 0) {
-    return { command, allowed: false, why: `${count(received.size, 'receipt')} must be decided first (EVALUATE_FIRST)` }
+    return {
+      command,
+      allowed: false,
+      why: `${count(received.size, 'receipt')} must be decided first, or in the same round (EVALUATE_FIRST)`,
+    }
   }
   const broken = brokenBudget(state, context) ?? brokenLimit(state, counts.tasks, 0)
   if (broken !== null) {
