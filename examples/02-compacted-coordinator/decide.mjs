@@ -8,7 +8,7 @@ import { check, count, folders, list } from './tasks.mjs'
 const remembered = 'longest so far: '
 
 /**
- * `null`: what must be judged was cut off to keep to the budget.
+ * `null`: something that it needs was cut off to keep to the budget.
  * @param {Briefing} briefing
  * @returns {{ commands: RoundCommand[], summary: string } | null}
  */
@@ -21,6 +21,7 @@ export function decide(briefing) {
   const commands = []
   const asked = []
   let longest = recall(briefing)
+  if (longest === null) return null
   const known = longest.path
   for (const { taskId, kind, output } of briefing.received.items) {
     if (output.json.length < output.length) return null
@@ -45,10 +46,14 @@ export function decide(briefing) {
   return { commands, summary: `accepted ${accepted}, asked for ${asked.length} counts` }
 }
 
-/** @param {Briefing} briefing @returns {{ path: string, words: number }} */
+/** What an earlier round has noted; `null` if that may be among what was left out. @param {Briefing} briefing */
 function recall({ notes }) {
   const note = notes.items.findLast(({ text }) => text.includes(remembered))?.text
-  return note === undefined ? { path: '', words: -1 } : JSON.parse(note.slice(note.indexOf('{')))
+  const isWhole = note === undefined ? notes.items.length === notes.total : note.endsWith('}')
+  if (!isWhole) return null
+  /** @type {{ path: string, words: number }} */
+  const longest = note === undefined ? { path: '', words: -1 } : JSON.parse(note.slice(note.indexOf('{')))
+  return longest
 }
 
 /** Nothing is left but what came back now, and the first criterion is open. @param {Briefing} briefing */

@@ -45,18 +45,20 @@ const dir = makeWorkFolder()
 const root = resolve(values.dir)
 /** @type {Set<import('node:child_process').ChildProcess>} */
 const children = new Set()
+let interrupted = false
+process.on('SIGINT', () => void interrupt(130)).on('SIGTERM', () => void interrupt(143))
+// Whatever ends this program ends them.
 process.on('exit', () => {
   for (const child of children) child.kill('SIGKILL')
   if (!values.keep) rmSync(dir, { recursive: true, force: true })
 })
-process.on('SIGINT', () => process.exit(130)).on('SIGTERM', () => process.exit(143))
 
 const worker = start('worker', [dir, root])
 const adapter = await openFiles({ dir })
 try {
   process.exitCode = (await playRounds()) ? 0 : 1
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error)
+  if (!interrupted) console.error(error instanceof Error ? error.message : error)
   process.exitCode = 1
 }
 if (worker.exitCode === null && worker.signalCode === null) {
@@ -64,6 +66,15 @@ if (worker.exitCode === null && worker.signalCode === null) {
   await once(worker, 'exit')
 }
 await adapter.close()
+
+/** @param {number} code */
+async function interrupt(code) {
+  interrupted = true
+  const ends = [...children].map((child) => once(child, 'exit'))
+  for (const child of children) child.kill('SIGKILL')
+  await Promise.all(ends)
+  process.exit(code)
+}
 
 /** Starts one coordinator after the other until the run has ended. Resolves to whether everything agrees. */
 async function playRounds() {
@@ -84,15 +95,17 @@ async function playRounds() {
 async function report({ status, closing, criteria }, rounds) {
   const { coordinators, counts, more } = await auditLog(adapter.log)
   const different = await recount(counts, root)
+  const isLongest = closing?.endsWith(` with ${Math.max(...counts.values())} words`) ?? false
   console.log(`
 ${status}: ${closing}
   rounds, each another process     ${rounds}, ${coordinators.size} coordinators in the log
   documents counted                ${counts.size}
   accepted or dispatched twice     ${more.join(', ') || 'nothing'}
   another count by this program    ${different.join(', ') || 'agrees'}
+  no document is longer            ${isLongest ? 'true' : 'false'}
   criteria                         ${criteria.map((met) => met?.evidence ?? 'OPEN').join('; ')}`)
   if (values.keep) console.log(`\nThe log: ${join(dir, 'runs', runId, 'log.jsonl')}`)
-  return status === 'complete' && more.length + different.length === 0 && coordinators.size === rounds
+  return status === 'complete' && isLongest && more.length + different.length === 0 && coordinators.size === rounds
 }
 
 /** @param {'worker' | 'round'} role @param {string[]} args */

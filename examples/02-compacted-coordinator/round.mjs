@@ -28,7 +28,7 @@ for (let decided = false; !decided; ) {
   const decision = decide(JSON.parse(JSON.stringify(briefing)))
   if (decision === null) {
     tokenBudget *= 2
-    say(`what it must judge was cut off: it asks again, for ${tokenBudget} tokens`)
+    say(`what it needs was cut off: it asks again, for ${tokenBudget} tokens`)
     continue
   }
   if (isSlow) {
