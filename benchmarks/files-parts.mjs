@@ -1,5 +1,6 @@
 // Everything that is measured on files, and the targets.
 import { measureAppend, measureGroups } from './append.mjs'
+import { measureBriefing } from './briefing.mjs'
 import { measureEndToEnd } from './end-to-end.mjs'
 import { median } from './measure.mjs'
 import { measureRecovery } from './recovery.mjs'
@@ -68,6 +69,17 @@ export async function measureFiles(plan) {
     report.row('(g) state file, one at a time', one, '≤ 1.15 ×', r.oneByOneRatio <= 1.15)
     const grouped = `${r.groupedRatio.toFixed(2)} × without (${whole(r.groupedPerS)}/s of ${whole(r.groupedBarePerS)}/s)`
     report.row('(g) state file, 64 in flight', grouped, '≥ 0.90 ×', r.groupedRatio >= 0.9)
+  })
+  await part(plan, 'i', 'a briefing (in memory, the same on every adapter)', async () => {
+    const costs = []
+    for (const open of [0, 100, 2000]) {
+      const r = await measureBriefing({ open, rounds: quick ? 100 : 1000 })
+      costs.push(r)
+      const told = (/** @type {typeof r.whole} */ { ms, tokens }) => `${millis(ms)} for ${whole(tokens)} tokens`
+      const ways = `whole ${told(r.whole)}; of 4,000 ${told(r.fitted)}; of 1,000 ${told(r.least)}`
+      report.note(`(i) a briefing, ${whole(open)} open`, `${ways}; the view as JSON ${millis(r.viewMs)}`)
+    }
+    report.figures.briefing = costs
   })
   return report
 }

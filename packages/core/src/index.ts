@@ -23,9 +23,11 @@ export type {
   BriefedAttempt,
   BriefedCriterion,
   BriefedEvent,
+  BriefedPlan,
   BriefedReceipt,
   BriefedStop,
   Briefing,
+  Excerpt,
   Told,
 } from './flow/briefing.js'
 export type { ChainGap } from './flow/chain-gap.js'

@@ -11,7 +11,7 @@ export function forkState(state: RunState): RunState {
   for (const [id, task] of state.tasks) tasks.set(id, { ...task })
   const dependents = new Map<TaskId, TaskId[]>()
   for (const [id, waiting] of state.dependents) dependents.set(id, [...waiting])
-  const { decisions, notes, settled, troubles } = state.recent
+  const { decisions, notes, settled, troubles, givenUp, refusals } = state.recent
   return {
     ...state,
     criteria: [...state.criteria],
@@ -24,7 +24,10 @@ export function forkState(state: RunState): RunState {
     stopped: new Set(state.stopped),
     counts: { ...state.counts },
     spent: { ...state.spent },
-    recent: { decisions: [...decisions], notes: [...notes], settled: [...settled], troubles: [...troubles] },
+    recent: {
+      ...{ decisions: [...decisions], notes: [...notes], settled: [...settled] },
+      ...{ troubles: [...troubles], givenUp: [...givenUp], refusals: [...refusals] },
+    },
   }
 }
 
