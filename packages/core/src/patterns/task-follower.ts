@@ -38,6 +38,8 @@ export class TaskFollower {
   private ended = false
   private commits = 0
   private deciding = 0
+  /** Calls that find out which of the open tasks are settled. */
+  private asking = 0
   private reading: AbortController | null = null
 
   private constructor(
@@ -71,7 +73,10 @@ export class TaskFollower {
   /** Follows tasks that may be in the log already; those that are settled are told before it resolves. */
   async follow(taskIds: readonly string[]): Promise<void> {
     for (const taskId of taskIds as readonly TaskId[]) this.open.add(taskId)
-    for (const [taskId, outcome] of await this.run.outcomes(taskIds)) {
+    this.asking++
+    const outcomes = await this.run.outcomes(taskIds)
+    this.asking--
+    for (const [taskId, outcome] of outcomes) {
       if (this.open.delete(taskId)) this.options.onSettled({ taskId, outcome, receipt: null, reason: null }, true)
     }
     this.wake()
@@ -91,12 +96,16 @@ export class TaskFollower {
     if (hasBefore || this.reading === null) this.read()
   }
 
-  /** Resolves once `holds`. Rejects when something has gone wrong, or with `RUN_CLOSED` if the run has ended without. */
+  /**
+   * Resolves once `holds`. Rejects when something has gone wrong, or with `RUN_CLOSED` if the run has ended and followed
+   * tasks are not settled.
+   */
   async until(holds: () => boolean): Promise<void> {
     for (;;) {
       this.check()
       if (holds()) return
-      if (this.run.status.mode === 'closed') throw closedError(this.run, this.open)
+      const isOver = this.run.status.mode === 'closed' && this.open.size > 0 && this.asking === 0
+      if (isOver) throw closedError(this.run, this.open)
       await this.change()
     }
   }
