@@ -25,8 +25,8 @@ describe('allOf', () => {
     expect(all.settled).toBe(false)
     await stage.answer('t2', { output: { lines: 2 } })
     expect(outcomesOf(all.value)).toEqual(['t3 abandoned', 't1 accepted', 't2 accepted'])
-    expect(all.value?.get('t2' as never)).toMatchObject({ receipt: { attempt: 2, output: { lines: 2 } }, reason: null })
-    expect(all.value?.get('t3' as never)).toMatchObject({ receipt: null, reason: 'attempt 1 failed: no disk' })
+    expect(all.value?.get('t2')).toMatchObject({ receipt: { attempt: 2, output: { lines: 2 } }, reason: null })
+    expect(all.value?.get('t3')).toMatchObject({ receipt: null, reason: 'attempt 1 failed: no disk' })
   })
 
   it('counts what somebody else settles, and asks nobody about it', async () => {
@@ -44,8 +44,8 @@ describe('allOf', () => {
     expect([judged, all.settled]).toEqual([['t3', 't4'], false])
     await stage.clock.run(run.accept('t4'))
     expect(outcomesOf(all.value)).toEqual(['t1 cancelled', 't2 abandoned', 't3 accepted', 't4 accepted'])
-    expect(all.value?.get('t3' as never)?.receipt).toMatchObject({ taskId: 't3' })
-    expect(all.value?.get('t1' as never)?.reason).toBe('not needed')
+    expect(all.value?.get('t3')?.receipt).toMatchObject({ taskId: 't3' })
+    expect(all.value?.get('t1')?.reason).toBe('not needed')
   })
 
   it('leaves other tasks alone: they are there for others, who may run patterns beside it', async () => {
@@ -120,7 +120,7 @@ describe('allOf', () => {
     await stage.clock.run(run.retry('t1', 'look again'))
     await stage.clock.runUntil(() => stage.queued.includes('t1/2'))
     await stage.answer('t1', { output: 'better' })
-    expect(all.value?.get('t1' as never)).toMatchObject({ outcome: 'accepted', receipt: { attempt: 2 } })
+    expect(all.value?.get('t1')).toMatchObject({ outcome: 'accepted', receipt: { attempt: 2 } })
   })
 
   it('does not ask for another attempt of what had stopped before: its judge does, or not', async () => {
@@ -165,7 +165,7 @@ describe('a judge', () => {
     await stage.answer('t1')
     await stage.clock.advance(10)
     await stage.answer('t1')
-    expect(all.value?.get('t1' as never)).toMatchObject({ outcome: 'abandoned', reason: 'not good enough' })
+    expect(all.value?.get('t1')).toMatchObject({ outcome: 'abandoned', reason: 'not good enough' })
     expect(stage.of('dispatched')).toHaveLength(2)
   })
 

@@ -104,7 +104,7 @@ describe('firstOf', () => {
     await stage.clock.run(run.cancel('t1', 'not needed'))
     await stage.clock.settle()
     expect(story(first)).toEqual([undefined, ['t2 abandoned', 't1 cancelled']])
-    expect(first.value?.others.get('t2' as never)?.reason).toBe('attempt 1 failed: no')
+    expect(first.value?.others.get('t2')?.reason).toBe('attempt 1 failed: no')
     expect(await stage.clock.run(firstOf(run, requests(2)))).toEqual(first.value)
   })
 

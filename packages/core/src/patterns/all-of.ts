@@ -1,6 +1,5 @@
 import type { Run } from '../coordinator/run.js'
 import type { Settlement } from '../coordinator/settlements.js'
-import type { TaskId } from '../protocol/ids.js'
 import type { TaskRequest } from '../protocol/task.js'
 import type { PatternOptions } from './judge.js'
 import { inLogOrder } from './settlement-details.js'
@@ -15,9 +14,9 @@ export async function allOf(
   run: Run,
   tasks: Iterable<TaskRequest>,
   options: PatternOptions = {},
-): Promise<Map<TaskId, Settlement>> {
+): Promise<ReadonlyMap<string, Settlement>> {
   const requests = [...tasks]
-  const settled = new Map<TaskId, Settlement>()
+  const settled = new Map<string, Settlement>()
   return TaskFollower.during(
     run,
     { ...options, onSettled: (settlement) => settled.set(settlement.taskId, settlement) },

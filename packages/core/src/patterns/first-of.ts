@@ -13,7 +13,7 @@ import { TaskFollower } from './task-follower.js'
 /** Which task was accepted, and what became of the others: if there is no winner, why. */
 export interface FirstOf {
   readonly winner: Settlement | null
-  readonly others: ReadonlyMap<TaskId, Settlement>
+  readonly others: ReadonlyMap<string, Settlement>
 }
 
 /**
@@ -25,7 +25,7 @@ export async function firstOf(run: Run, tasks: Iterable<TaskRequest>, options: P
   const requests = [...tasks]
   const taskIds = [...new Set(requests.map(({ taskId }) => taskId as TaskId))]
   if (taskIds.length > limits.roundCommandsMax) throw tooMany(run, taskIds.length)
-  const settled = new Map<TaskId, Settlement>()
+  const settled = new Map<string, Settlement>()
   let isWon = false
   const onSettled = (settlement: Settlement): void => {
     settled.set(settlement.taskId, settlement)

@@ -56,7 +56,7 @@ export async function pipeline<Item>(
   items: Iterable<Item>,
   stages: readonly Stage<Item>[],
   options: PipelineOptions<Item> = {},
-): Promise<Map<string, PipelineResult>> {
+): Promise<ReadonlyMap<string, PipelineResult>> {
   const lines = layLines(run, [...items], stages, options)
   const flow = new Flow(run, stages, lines)
   const following = {
@@ -68,7 +68,7 @@ export async function pipeline<Item>(
     await flow.begin(follower)
     await follower.until(() => flow.results.size === lines.length)
     const results = lines.map(({ key }): [string, PipelineResult] => [key, flow.results.get(key) as PipelineResult])
-    const details = await inLogOrder(run, new Map(results.map(([, result]) => [result.taskId, result])))
+    const details = await inLogOrder(run, new Map(results.map(([, result]) => [result.taskId as string, result])))
     return new Map(results.map(([key, result]) => [key, { ...result, ...details.get(result.taskId) }]))
   })
 }
