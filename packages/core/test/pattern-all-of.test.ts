@@ -242,9 +242,15 @@ describe('a pattern ends clearly', () => {
     expect([all.error, run.status.counts.received]).toEqual([new Error('enough'), 1])
   })
 
-  it('with CLOSED when the run is let go, and with LOCK_LOST when somebody took it over', async () => {
+  it('with CLOSED once the run is let go, not before, and with LOCK_LOST when somebody took it over', async () => {
     const closed = await waiting(1)
-    await closed.stage.clock.run(closed.run.close())
+    const release = closed.stage.hold('leases.release')
+    const closing = follow(closed.run.close())
+    await closed.stage.clock.settle()
+    expect([release.held, closed.all.settled]).toEqual([1, false])
+    release.release()
+    await closed.stage.clock.runUntil(() => closing.settled)
+    await closed.stage.clock.settle()
     expect(closed.all.error).toMatchObject({ code: 'CLOSED' })
     const { stage, all, runtime } = await waiting(1)
     runtime.pause()

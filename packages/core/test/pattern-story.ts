@@ -7,7 +7,6 @@ import { MemoryBackend } from '../src/memory/memory-backend.js'
 import { SimulatedClock } from '../src/memory/simulated-clock.js'
 import { isRepriseError } from '../src/protocol/errors.js'
 import type { RunId } from '../src/protocol/ids.js'
-import type { PolicyInput } from '../src/protocol/policy.js'
 import { AttemptFailure } from '../src/worker/attempt-failure.js'
 import { defineTask } from '../src/worker/define-task.js'
 import { startWorker } from '../src/worker/start-worker.js'
@@ -38,11 +37,7 @@ export interface Story<T> {
  * Plays a script against workers until it ends. Life `i` of the coordinator is killed at its port call `deaths[i]`,
  * counted from 1; the next life runs the same script.
  */
-export async function playScript<T>(
-  script: Script<T>,
-  deaths: readonly number[] = [],
-  policy: PolicyInput = { inFlightMax: 4 },
-): Promise<Story<T>> {
+async function playScript<T>(script: Script<T>, deaths: readonly number[] = []): Promise<Story<T>> {
   const [clock, backend] = [new SimulatedClock(), new MemoryBackend()]
   const [calls, begun]: [number[], string[]] = [[], []]
   let living = -1
@@ -60,7 +55,14 @@ export async function playScript<T>(
     const life: { result?: T; error?: unknown; ended: boolean } = { ended: false }
     const playing = (async () => {
       const adapter = memoryAdapter({ backend, runtime })
-      const run = await openRun({ adapter, runtime, runId, goal: 'show a pattern', tasks: [work], policy })
+      const run = await openRun({
+        adapter,
+        runtime,
+        runId,
+        goal: 'show a pattern',
+        tasks: [work],
+        policy: { inFlightMax: 4 },
+      })
       life.result = await script(run, clock)
       await run.complete('all done')
       await run.close()
@@ -92,14 +94,14 @@ async function startWorking(clock: SimulatedClock, backend: MemoryBackend, begun
   await clock.run(startWorker({ adapter, runtime, handlers: [handler], concurrency: 4, claimTtlMs: 1000 }))
 }
 
-/** Kills the first life at every port call, and at every fifth one two lives more. */
-export async function sweep<T>(script: Script<T>, check: (story: Story<T>) => void, policy?: PolicyInput) {
-  const whole = await playScript(script, [], policy)
+/** Kills the first life at every `step`-th port call, and now and then two lives more. */
+export async function sweep<T>(script: Script<T>, check: (story: Story<T>) => void, step = 1): Promise<number> {
+  const whole = await playScript(script)
   check(whole)
   const [calls] = whole.calls as [number]
-  for (let call = 1; call <= calls; call++) {
-    check(await playScript(script, [call], policy))
-    if (call % 5 === 0) check(await playScript(script, [call, 1 + (call % 24), 1 + ((call * 5) % 24)], policy))
+  for (let call = 1; call <= calls; call += step) {
+    check(await playScript(script, [call]))
+    if (call % 5 === 0) check(await playScript(script, [call, 1 + (call % 24), 1 + ((call * 5) % 24)]))
   }
   return calls
 }

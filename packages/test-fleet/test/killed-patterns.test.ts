@@ -61,11 +61,13 @@ async function expectPatterns(fleet: ProcessFleet, place: Place): Promise<void> 
   )
 }
 
-const what = 'goes on in the middle of each worker pattern although its coordinator is killed there'
-
 describe.each(backends)('a run over $name', (backend) => {
   const stage = useBackend(backend)
-  it(what, () => expectPatterns(stage.fleet, stage.newPlace()), 120_000)
+  it(
+    'goes on in the middle of each worker pattern although its coordinator is killed there',
+    () => expectPatterns(stage.fleet, stage.newPlace()),
+    120_000,
+  )
 })
 
 describe('a run over files', () => {
@@ -74,5 +76,9 @@ describe('a run over files', () => {
     await fleet.endAll()
     await folders.removeAll()
   })
-  it(what, async () => expectPatterns(fleet, { files: await folders.make() }), 120_000)
+  it(
+    'goes on in the middle of each worker pattern although its coordinator is killed there',
+    async () => expectPatterns(fleet, { files: await folders.make() }),
+    120_000,
+  )
 })

@@ -2,7 +2,7 @@ import type { Run } from '../coordinator/run.js'
 import type { CommitNotice } from '../coordinator/run-events.js'
 import { type Settlement, SettlementFollower } from '../coordinator/settlements.js'
 import type { TaskResult } from '../coordinator/task-result.js'
-import { RepriseError } from '../protocol/errors.js'
+import { isRepriseError, RepriseError } from '../protocol/errors.js'
 import type { TaskId } from '../protocol/ids.js'
 import { limits } from '../protocol/limits.js'
 import type { TaskRequest } from '../protocol/task.js'
@@ -62,6 +62,10 @@ export class TaskFollower {
       if (run.signal.aborted) onEnd()
       follower.check()
       return await body(follower)
+    } catch (error) {
+      // As `run.results`: a script that ends with this must not end before the run is let go.
+      if (run.signal.aborted && isRepriseError(error, 'CLOSED')) await run.close()
+      throw error
     } finally {
       run.off('commit', onCommit)
       run.signal.removeEventListener('abort', onEnd)
