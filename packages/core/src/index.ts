@@ -16,6 +16,7 @@ export {
   type SentCommand,
   sendCommand,
 } from './coordinator/send-command.js'
+export type { Settlement } from './coordinator/settlements.js'
 export type { StateFileDrift } from './coordinator/state-file-keeper.js'
 export { type EarlierAttempt, type TaskChain, type TaskChainOptions, taskChain } from './coordinator/task-chain.js'
 export type { TaskResult } from './coordinator/task-result.js'
@@ -54,6 +55,17 @@ export type {
 export { readStateFile, type StateFileOrigin } from './flow/state-file-text.js'
 export { statusTable } from './flow/status-table.js'
 export type { LogMark, MessagePlace, RefusedReceipt } from './flow/task-history.js'
+export { allOf } from './patterns/all-of.js'
+export { type FirstOf, firstOf } from './patterns/first-of.js'
+export type { Judge, PatternOptions, Verdict } from './patterns/judge.js'
+export { type MapOverOptions, type MapOverReport, mapOver } from './patterns/map-over.js'
+export {
+  type PipelineOptions,
+  type PipelineResult,
+  pipeline,
+  type Stage,
+  type StageInput,
+} from './patterns/pipeline.js'
 export type { Adapter, Diagnosis, Finding } from './ports/adapter.js'
 export { type AdapterParts, combineAdapters } from './ports/combine-adapters.js'
 export type { Runtime } from './ports/runtime.js'
