@@ -5,6 +5,7 @@ import { MemoryBackend, memoryAdapter } from '@reprise/core/testing'
 const backend = new MemoryBackend()
 const adapter = memoryAdapter({ backend })
 const run = await openRun({ adapter, runId: 'run-1', goal: 'count every line' })
+/** @param {string} word */
 const is = (word) => process.argv.includes(word)
 closeOnSignals(
   {
