@@ -8,3 +8,4 @@ export { type MixedPlace, openPlace, type Place, type SinglePlace } from './plac
 export { type FleetScript, ProcessFleet, type StartOptions } from './process-fleet.js'
 export { TestFolders } from './test-folders.js'
 export { checkRounds, notesIn } from './whole-rounds.js'
+export { finishInRounds } from './work-in-rounds.js'
