@@ -44,6 +44,11 @@ const kinds: Readonly<Record<string, (input: unknown, task: TaskContext) => unkn
     }
     return input
   },
+  /** Neither ends nor listens to anybody. */
+  ignore: (_input, task) => {
+    hold(task)
+    return new Promise(() => {})
+  },
   /** Stands still, and sends its receipt as the first thing after it was woken up. */
   freeze: (input, task) => {
     hold(task)
