@@ -84,7 +84,9 @@ function begin(
     return endedBy('refused', 'UNKNOWN_KIND', message, true)
   }
   if (delivery.deliveries > deliveriesMax) {
-    const message = `the attempt was handed out ${delivery.deliveries} times, ${deliveriesMax} are allowed: its workers died or gave it back`
+    const had = delivery.earlierWorkers ?? []
+    const who = had.length === 0 ? '' : ` (${had.join(', ')})`
+    const message = `the attempt was handed out ${delivery.deliveries} times, ${deliveriesMax} are allowed: its workers died or gave it back${who}`
     return endedBy('failed', 'POISON', message, false)
   }
   if (startedMs >= deadlineMs) return deadlinePassed(attempt)

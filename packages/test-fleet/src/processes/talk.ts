@@ -18,6 +18,23 @@ export interface CoordinatorOrder {
   readonly inputCharacters?: number
 }
 
+/** What the test wants of a coordinator that works in rounds. */
+export interface RoundsOrder {
+  readonly place: Place
+  readonly run: Omit<OpenRunOptions, 'adapter'>
+  readonly tasks: readonly TaskRequest[]
+  /** So many tasks go out in a round, once the ones before are settled. */
+  readonly perRound: number
+  /** The round that dispatches the tasks from this one on says that it is deciding, and waits until the test says something. */
+  readonly holdAt?: number
+  /** A note in that round. */
+  readonly mark?: string
+  /** It waits for this file instead, with the event loop blocked. */
+  readonly blockUntil?: string
+  /** Instead of the inputs of the tasks: so many characters each. */
+  readonly inputCharacters?: number
+}
+
 /** What the test wants of a worker. */
 export interface WorkerOrder extends Omit<WorkerOptions, 'adapter' | 'handlers'> {
   readonly place: Place

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { closeOnSignals, isRepriseError, startWorker, type TaskContext } from '@reprise/core'
 import { openPlace } from '../place.js'
+import { failingKinds } from './failing-kinds.js'
 import { listen, readOrder, say, type WorkerOrder } from './talk.js'
 
 const { place, ...options } = readOrder<WorkerOrder>()
@@ -21,6 +22,7 @@ async function gate(count: number, signal: AbortSignal): Promise<void> {
 const hold = ({ taskId, deliveries }: TaskContext): void => say({ holding: taskId, deliveries })
 
 const kinds: Readonly<Record<string, (input: unknown, task: TaskContext) => unknown>> = {
+  ...failingKinds,
   echo: (input) => input,
   /**
    * Takes `ms` of its input, and does not end before the test has opened `gate` gates: what happens before that happens
@@ -41,6 +43,11 @@ const kinds: Readonly<Record<string, (input: unknown, task: TaskContext) => unkn
       throw task.signal.reason
     }
     return input
+  },
+  /** Neither ends nor listens to anybody. */
+  ignore: (_input, task) => {
+    hold(task)
+    return new Promise(() => {})
   },
   /** Stands still, and sends its receipt as the first thing after it was woken up. */
   freeze: (input, task) => {
