@@ -53,7 +53,7 @@ export const anyStep: fc.Arbitrary<Step | number> = fc.oneof(
   { weight: 3, arbitrary: fc.constant<Step>({ type: 'advance' }) },
   fc.constant<Step>({ type: 'expire-attempts' }),
   fc.constant<Step>({ type: 'take-over', holder: { id: 'coordinator-1', host: 'h', pid: 9 }, reason: 'process-gone' }),
-  fc.constant<Step>(passGates),
+  { weight: 3, arbitrary: fc.constant<Step>(passGates) },
   fc.integer({ min: 1, max: 700 }),
   fc
     .tuple(fc.array(aboutATask, { maxLength: 2 }), fc.array(anyRoundCommand, { maxLength: 3 }))

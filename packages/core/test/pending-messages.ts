@@ -13,12 +13,15 @@ const tokens = [null, 'right', 'stale', 'made-up'] as const
 
 /** What may lie in the inbox of a run while nobody is home, or come while somebody takes it up again. */
 export type Pending =
-  | { readonly what: (typeof answers)[number]; readonly taskId: string }
-  | { readonly what: (typeof wrongs)[number]; readonly taskId: string }
+  | { readonly what: (typeof answers)[number]; readonly pick: number }
+  | { readonly what: (typeof wrongs)[number]; readonly pick: number }
   /** The message before it once more: as the transport repeats it, or as another sender copies it. */
-  | { readonly what: 'repeated' | 'copied' }
+  | { readonly what: 'repeated' }
+  | { readonly what: 'copied' }
   | { readonly what: 'command'; readonly command: CommandInput; readonly token: (typeof tokens)[number] }
 
+/** Which task a receipt is about: mostly one that is out. */
+const anyPick = fc.nat({ max: 31 })
 const reason = 'from outside'
 const anyCommand: fc.Arbitrary<CommandInput> = fc.oneof(
   fc.constantFrom<CommandInput>(
@@ -30,16 +33,17 @@ const anyCommand: fc.Arbitrary<CommandInput> = fc.oneof(
     { type: 'round', decide: [dispatch('x') as never], summary: reason },
     dispatch('x', task('y', { after: ['x'] })),
   ),
-  anyTaskId.map((taskId): CommandInput => dispatch(taskId)),
+  { weight: 3, arbitrary: anyTaskId.map((taskId): CommandInput => dispatch(taskId)) },
+  anyTaskId.map((taskId): CommandInput => ({ type: 'accept', taskId })),
   fc
-    .tuple(fc.constantFrom('accept', 'retry', 'reject', 'cancel', 'abandon'), anyTaskId)
+    .tuple(fc.constantFrom('retry', 'reject', 'cancel', 'abandon'), anyTaskId)
     .map(([type, taskId]) => ({ type: type as 'retry', taskId, reason })),
 )
 
 export const anyPending: fc.Arbitrary<Pending> = fc.oneof(
-  { weight: 5, arbitrary: fc.record({ what: fc.constantFrom(...answers), taskId: anyTaskId }) },
-  { weight: 4, arbitrary: fc.record({ what: fc.constantFrom(...wrongs), taskId: anyTaskId }) },
-  { weight: 2, arbitrary: fc.record({ what: fc.constantFrom('repeated' as const, 'copied' as const) }) },
+  { weight: 5, arbitrary: fc.record({ what: fc.constantFrom(...answers), pick: anyPick }) },
+  { weight: 4, arbitrary: fc.record({ what: fc.constantFrom(...wrongs), pick: anyPick }) },
+  { weight: 2, arbitrary: fc.constantFrom<Pending>({ what: 'repeated' }, { what: 'copied' }) },
   {
     weight: 4,
     arbitrary: fc.record({
@@ -67,7 +71,8 @@ export function messagesOf(run: GivenRun, pending: readonly Pending[]): InboxMes
 
 function bodyOf(run: GivenRun, pending: Exclude<Pending, { what: 'repeated' | 'copied' }>, i: number): string {
   if (pending.what === 'command') return commandText(run, pending)
-  const { what, taskId } = pending
+  const { what } = pending
+  const taskId = taskOf(run, pending.pick)
   const mine = { receiptId: `receipt-${i}-of-${taskId}` }
   const text = (altered: Record<string, unknown>) => receiptText(run, taskId, { ...mine, ...altered })
   const attempt = run.state.tasks.get(taskId as TaskId)?.attempt ?? 1
@@ -104,8 +109,17 @@ function commandText(run: GivenRun, { command, token }: Extract<Pending, { what:
   return JSON.stringify({ ...command, token: token === 'made-up' ? `${issued.slice(0, -4)}AAAA` : issued })
 }
 
-/** Whether this answers the attempt that is out, in everything as it should. */
-export const isHonest = (run: GivenRun, { what, ...rest }: Pending): boolean =>
-  (answers as readonly string[]).includes(what) &&
-  'taskId' in rest &&
-  run.state.tasks.get(rest.taskId as TaskId)?.phase === 'out'
+const ids = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i']
+
+function taskOf(run: GivenRun, pick: number): string {
+  const out = [...run.state.tasks.values()].filter(({ phase }) => phase === 'out').map(({ spec }) => spec.taskId)
+  return (pick < 24 ? out[pick % Math.max(1, out.length)] : undefined) ?? (ids[pick % ids.length] as string)
+}
+
+/** The task and attempt that a receipt answers as it should: that attempt is out. `null` for anything else. */
+export function honestAnswer(run: GivenRun, pending: Pending): { taskId: string; attempt: number } | null {
+  if (!('pick' in pending) || !(answers as readonly string[]).includes(pending.what)) return null
+  const taskId = taskOf(run, pending.pick)
+  const task = run.state.tasks.get(taskId as TaskId)
+  return run.state.mode !== 'closed' && task?.phase === 'out' ? { taskId, attempt: task.attempt } : null
+}
