@@ -24,7 +24,9 @@ function play(run: GivenRun, steps: readonly (Step | number)[]): GivenRun {
 const plain = (state: RunState): RunState => ({ ...state, settled: new Map(state.settled) })
 
 describe('a forked state', () => {
-  it('leaves the one it comes from untouched, and comes to what that would come to', async ({ task: { name } }) => {
+  it('leaves the one it comes from untouched, and comes to what that would come to', { timeout: 3_600_000 }, async ({
+    task: { name },
+  }) => {
     const plans = fc.tuple(anyHistory, fc.array(anyStep, { minLength: 1, maxLength: 20 }), fc.nat({ max: 20 }))
     await checkProperty(name, file, plans, async ([history, more, cut]) => {
       const run = runAfter(history)

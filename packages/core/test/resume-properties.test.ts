@@ -170,15 +170,15 @@ async function again(stage: RunStage, opened: Holding): Promise<void> {
 }
 
 describe('taking up any run, with anything in its inbox, killed anywhere on the way', () => {
-  it('re-dispatches nothing that is out, takes returned work before new work, and ends in the mode of the log', async ({
-    task: { name },
-  }) => {
+  it('re-dispatches nothing that is out, takes returned work before new work, and ends in the mode of the log', {
+    timeout: 3_600_000,
+  }, async ({ task: { name } }) => {
     await checkProperty(name, file, anyPlan, async (plan) => void (await play(plan)))
   })
 
-  it('takes returned work before new work that others ask for, in whatever order and portions the inbox has them', async ({
-    task: { name },
-  }) => {
+  it('takes returned work before new work that others ask for, in whatever order and portions the inbox has them', {
+    timeout: 3_600_000,
+  }, async ({ task: { name } }) => {
     const asking = (taskId: string): Pending => ({ what: 'command', command: dispatch(taskId), token: null })
     const messages: Pending[] = [
       ...[0, 1, 2].map((pick): Pending => ({ what: 'completed', pick })),

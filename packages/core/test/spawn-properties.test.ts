@@ -45,9 +45,9 @@ function* unasked(fleet: SpawnFleet): Generator<string> {
 }
 
 describe('workers that ask for ever more work', () => {
-  it('never bring a run over a limit, at no version of its log, whatever crashes and however many coordinate', async ({
-    task: { name },
-  }) => {
+  it('never bring a run over a limit, at no version of its log, whatever crashes and however many coordinate', {
+    timeout: 3_600_000,
+  }, async ({ task: { name } }) => {
     await checkProperty(name, file, anySpawnPlan, async (plan) => {
       const fleet = new SpawnFleet(plan)
       await fleet.play(() => {
