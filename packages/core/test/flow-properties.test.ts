@@ -3,7 +3,7 @@ import { decideRest } from '../src/flow/decide-lock.js'
 import { planDeliveries } from '../src/flow/plan-deliveries.js'
 import { initialState, reduceCommit } from '../src/flow/reduce-event.js'
 import { ChainReader } from '../src/log/chain-reader.js'
-import { anyHistory, runAfter, tightPolicy } from './any-history.js'
+import { anyHistory, runAfter, tightPolicy } from './flow-histories.js'
 import type { GivenRun } from './given-run.js'
 import { checkProperty } from './property-run.js'
 

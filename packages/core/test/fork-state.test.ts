@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { forkState } from '../src/flow/fork-state.js'
 import type { RunState } from '../src/protocol/state.js'
-import { anyHistory, anyStep, runAfter } from './any-history.js'
+import { anyHistory, anyStep, runAfter } from './flow-histories.js'
 import { dispatch, type GivenRun, given, type Step, settled } from './given-run.js'
 import { checkProperty } from './property-run.js'
 

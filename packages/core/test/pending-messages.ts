@@ -3,7 +3,7 @@ import { issueToken } from '../src/coordinator/context-token.js'
 import type { InboxMessage } from '../src/ports/inbox.js'
 import type { CommandInput } from '../src/protocol/commands.js'
 import type { TaskId } from '../src/protocol/ids.js'
-import { anyTaskId } from './any-history.js'
+import { anyTaskId } from './flow-histories.js'
 import { dispatch, type GivenRun, receiptText, task } from './given-run.js'
 import { hashOf } from './log-history.js'
 
