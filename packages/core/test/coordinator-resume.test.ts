@@ -36,6 +36,22 @@ describe('taking a run up again', () => {
     expect(run.status).toMatchObject({ mode: 'evaluating', counts: { received: 2, out: 2 } })
   })
 
+  it('plans what others ask for while returned work is still unread behind it, and lets it out right after', async () => {
+    const stage = new RunStage()
+    const first = await stage.open()
+    await stage.clock.run(first.run.dispatch(request('t1')))
+    first.adapter.kill()
+    await stage.send('command', JSON.stringify({ type: 'dispatch', tasks: [request('new')] }))
+    // More than an inbox hands over at once.
+    for (let i = 1; i <= 70; i++) await stage.send('command', JSON.stringify({ type: 'note', text: `note ${i}` }))
+    await stage.answer('t1')
+    await stage.open()
+    const since = stage.events.findLastIndex(({ type }) => type === 'resumed')
+    const work = ['planned', 'receipt-received', 'dispatched']
+    expect(stage.events.slice(since).flatMap(({ type }) => (work.includes(type) ? [type] : []))).toEqual(work)
+    expect(stage.of('planned')).toMatchObject([{ taskId: 'new', why: 'evaluate-first' }])
+  })
+
   it('records every gate in order with its evidence, once per epoch', async () => {
     const stage = new RunStage()
     await stage.close(await stage.open())

@@ -14,9 +14,13 @@ const changesMax = 50
 
 /** Commands as data, with or without a context token, and what is said of them. */
 export class Commander {
+  /** A callback of a round is running. */
+  private asking = false
+
   constructor(private readonly core: RunCore) {}
 
   async execute(command: CommandInput, token?: string): Promise<CommandOutcome> {
+    this.refuseInsideRound(command)
     const parsed = this.parse(command)
     const decision = await this.submit(parsed, token)
     const standing = this.standing(token)
@@ -27,12 +31,14 @@ export class Commander {
   }
 
   async round(options: RoundOptions): Promise<RoundReport> {
+    this.refuseInsideRound({ type: 'round' })
     const { token } = options
     const { pipeline } = this.core
     const prepared = await prepareRound(
       {
         snapshot: async (read) => (await pipeline.snapshot(read)).value,
         context: () => ({ ...pipeline.context(), ...(token !== undefined && { evaluateFirst: true }) }),
+        ask: (callback) => this.ask(callback),
         parse: (round) => this.parse({ type: 'round', ...round } as CommandInput) as Round,
       },
       options,
@@ -47,6 +53,25 @@ export class Commander {
   contextToken(): string {
     const { position, status } = this.core.pipeline
     return issueToken(this.core.runId, status, position.first ?? '')
+  }
+
+  /** Until it returns, which is until it first waits: nothing else can run meanwhile. */
+  private ask<T>(callback: () => T): T {
+    this.asking = true
+    try {
+      return callback()
+    } finally {
+      this.asking = false
+    }
+  }
+
+  private refuseInsideRound(command: Pick<CommandInput, 'type'>): void {
+    if (!this.asking) return
+    throw new RepriseError(
+      'INVALID_INPUT',
+      `A callback of a round of run ${this.core.runId} called a method of the run (${command?.type}). Nothing was recorded. Return it as a command: what a round does stands in one commit, or not at all.`,
+      { details: { runId: this.core.runId, command: command?.type } },
+    )
   }
 
   private parse(command: CommandInput): Command {

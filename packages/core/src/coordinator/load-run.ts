@@ -36,10 +36,23 @@ export async function loadRun(log: CommitLog, runId: RunId): Promise<LoadedRun> 
   let state = initialState()
   // Not over `readCommits`: a generator would add a promise per commit.
   for await (const lines of log.read(runId)) {
-    for (const line of lines) state = reduceCommit(state, upcastCommit(chain.next(line)))
+    for (const line of lines) state = fold(state, upcastCommit(chain.next(line)))
   }
   checkRunId(state.runId, runId)
   return { state, commits: chain.commits, head: chain.head, first: chain.first }
+}
+
+/** A log whose bytes verify can still say what cannot be: whoever wrote it broke the rules, and nothing can be built on it. */
+function fold(state: RunState, commit: Commit): RunState {
+  try {
+    return reduceCommit(state, commit)
+  } catch (error) {
+    throw new RepriseError(
+      'LOG_CORRUPT',
+      `Commit ${commit.index} of run ${state.runId} is intact, and its events contradict what comes before them: ${(error as Error).message} Nothing was changed.`,
+      { cause: error, details: { index: commit.index } },
+    )
+  }
 }
 
 /** What `verifyRun` found. */

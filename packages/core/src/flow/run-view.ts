@@ -57,7 +57,7 @@ export interface StoppedTaskView extends OpenTaskView {
   readonly receipt: Receipt | null
 }
 
-/** A run as its log tells it up to `version`. A copy: it does not change. */
+/** A run as its log tells it up to `version`. */
 export interface RunView {
   readonly runId: string
   readonly goal: string
