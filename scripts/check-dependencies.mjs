@@ -14,7 +14,8 @@ const coreRules = {
   coordinator: ['protocol', 'log', 'flow', 'ports', 'runtime'],
   worker: ['protocol', 'log', 'flow', 'ports', 'runtime'],
   memory: ['protocol', 'log', 'ports', 'runtime'],
-  'index.ts': ['protocol', 'log', 'flow', 'ports', 'runtime', 'coordinator', 'worker'],
+  watchdog: ['protocol', 'log', 'flow', 'ports', 'runtime', 'coordinator', 'worker'],
+  'index.ts': ['protocol', 'log', 'flow', 'ports', 'runtime', 'coordinator', 'worker', 'watchdog'],
   'adapter.ts': ['protocol', 'log', 'ports', 'runtime'],
   'testing.ts': ['protocol', 'log', 'flow', 'ports', 'runtime', 'coordinator', 'worker', 'memory'],
 }
