@@ -17,7 +17,7 @@ const patienceMs = 45_000
 const leaseTtlMs = 1_000
 const claimTtlMs = 800
 /** A watchdog that is slow is not to be replaced: only one that is gone, which is known on the same machine. */
-const watching = { intervalMs: 200, stalledAfterMs: 2_000, leaseTtlMs: 60_000 }
+const watching = { intervalMs: 200, stalledAfterMs: 1_500, leaseTtlMs: 60_000 }
 
 const startWatchdog = (fleet: ProcessFleet, place: Place) => fleet.start('watchdog', { place, ...watching })
 
