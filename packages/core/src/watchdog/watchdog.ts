@@ -225,8 +225,9 @@ export class Watchdog extends EventEmitter<WatchdogEvents> {
 /** Every so many looks at the lease, opening is tried whatever it shows. */
 const looksPerTry = 10
 
-/** Whether the same may succeed later. What no `RepriseError` says may. */
-const mayPass = (error: unknown): boolean => !isRepriseError(error) || error.retry !== 'never'
+/** Whether the same may succeed later. What no `RepriseError` says may; an adapter that was closed stays closed. */
+const mayPass = (error: unknown): boolean =>
+  !isRepriseError(error) || (error.retry !== 'never' && error.code !== 'CLOSED')
 
 const notOurs = (runId: RunId, cause: RepriseError): RepriseError =>
   new RepriseError(
