@@ -96,6 +96,10 @@ describe('what a watchdog does to the runs that it watches', () => {
     await stage.clock.advance(5 * minuteMs)
     expect(some.told.map(({ runId }) => runId).sort()).toEqual(['a-1', 'a-2'])
     expect(one.told.map(({ runId }) => runId)).toEqual(['b-1'])
+    // Opened, and dead, between two looks.
+    ;(await stage.open({ runId: 'not-there' })).adapter.kill()
+    await stage.clock.advance(5 * minuteMs)
+    expect(one.told.map(({ runId }) => runId)).toEqual(['b-1', 'not-there'])
     expect([some.errors, one.errors]).toEqual([[], []])
   })
 
@@ -123,7 +127,7 @@ describe('a clock that jumps', () => {
     await stage.worker(async (_task, process) => process.sleep(20 * dayMs))
     // Looks so often that several fall between the jump and the next heartbeat.
     const { told, errors } = await stage.watch({ intervalMs: 1_000 })
-    await stage.clock.advance(2 * minuteMs)
+    await stage.clock.advance(2 * minuteMs + 500)
     stage.clock.step(jumpMs)
     await stage.clock.advance(3 * minuteMs)
     expect([told, errors]).toEqual([[], []])
@@ -137,9 +141,10 @@ describe('a clock that jumps', () => {
     const held = await stage.open()
     await stage.clock.run(held.run.dispatch(request('t1', { timeoutMs: 30 * dayMs })))
     const { told } = await stage.watch()
-    await stage.clock.advance(stalledAfterMs / 2)
+    await stage.clock.advance(stalledAfterMs / 3)
     stage.clock.step(dayMs)
-    await stage.clock.advance(intervalMs)
+    // Long enough for two looks.
+    await stage.clock.advance(2.5 * intervalMs)
     expect(told).toEqual([])
     await stage.clock.advance(2 * stalledAfterMs)
     expect(told).toMatchObject([{ kind: 'attempt-stalled', why: 'unclaimed' }])
@@ -209,7 +214,8 @@ describe('a port that fails', () => {
     const { told, errors } = await stage.watch()
     await stage.clock.advance(10 * minuteMs)
     expect(told.map(({ runId }) => runId)).toEqual(['run-2'])
-    expect(reads.filter((runId) => runId === 'run-1')).toHaveLength(1)
+    // Its end, and then the whole of it.
+    expect(reads.filter((runId) => runId === 'run-1')).toHaveLength(2)
     expect(errors).toMatchObject([{ code: 'LOG_CORRUPT', details: { runId: 'run-1' } }])
   })
 
@@ -242,6 +248,25 @@ describe('a port that fails', () => {
 })
 
 describe('a thousand runs', () => {
+  it('that have ended are known by their last commit, and not looked at again', async () => {
+    const stage = new WatchStage()
+    const held = await stage.open()
+    for (let n = 0; n < 20; n++) await stage.clock.run(held.run.note(`note ${n}`))
+    await stage.clock.run(held.run.complete('done'))
+    const { adapter, runtime } = stage.process()
+    const reads: number[] = []
+    const log = {
+      ...adapter.log,
+      read: (runId: RunId, from = 0) => {
+        if (runId === held.run.id) reads.push(from)
+        return adapter.log.read(runId, from)
+      },
+    }
+    const { errors } = await stage.watch({}, { adapter: { ...adapter, log }, runtime })
+    await stage.clock.advance(10 * minuteMs)
+    expect([reads, errors]).toEqual([[stage.commits.length - 1], []])
+  })
+
   it('are watched a bounded number at a time, every dead one is told once, and idle ones cost one look at their head', async () => {
     const stage = new WatchStage()
     const process = stage.process()

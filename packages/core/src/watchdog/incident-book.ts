@@ -1,6 +1,7 @@
 import type { Run } from '../coordinator/run.js'
 import type { Runtime } from '../ports/runtime.js'
 import { RepriseError } from '../protocol/errors.js'
+import type { TaskRequest } from '../protocol/task.js'
 import { isoTime } from '../protocol/time.js'
 import { isOver } from './find-facts.js'
 import {
@@ -61,29 +62,48 @@ export class IncidentBook {
   }
 
   async #takeBack(looks: readonly Look[]): Promise<void> {
+    const { run, onOver } = this.options
     const sights = new Map(looks.map(({ sight }) => [sight.runId, sight]))
-    for (const incident of [...this.#open.values()]) {
+    const over = [...this.#open].filter(([, incident]) => {
       const sight = sights.get(incident.runId)
-      if (sight === undefined || !isOver(incident, sight)) continue
-      const answer = await this.options.run.execute({
-        type: 'cancel',
-        taskId: incident.key,
-        reason: 'it was over before it was told',
-      })
-      // Told in this very moment.
-      if (!answer.ok) continue
-      this.#open.delete(factKey(incident))
-      this.options.onOver(incident)
-    }
+      return sight !== undefined && isOver(incident, sight)
+    })
+    const reason = 'it was over before it was told'
+    // At once: they share a commit.
+    const cancelling = over.map(async ([factsKey, incident]) => {
+      const answer = await run.execute({ type: 'cancel', taskId: incident.key, reason })
+      if (!answer.ok && answer.code !== 'TASK_SETTLED') return
+      this.#open.delete(factsKey)
+      // Or else it was told in this very moment.
+      if (answer.ok) onOver(incident)
+    })
+    await Promise.all(cancelling)
   }
 
   async #raise(facts: readonly IncidentFact[]): Promise<void> {
-    const { run, lane, notifyTimeoutMs, runtime, onRaised } = this.options
+    const { run, onRaised } = this.options
+    const found = (await this.#whatIsNew(facts)).flatMap((incident) => this.#withTask(incident))
+    const raised = found.slice(0, openMax - this.#open.size)
+    if (raised.length === 0) return
+    for (const { incident } of raised) this.#open.set(factKey(incident), incident)
+    try {
+      await run.dispatch(raised.map(({ task }) => task))
+    } catch (error) {
+      // They are found again, unless they are in the log.
+      for (const { incident } of raised) this.#open.delete(factKey(incident))
+      throw error
+    }
+    for (const { incident } of raised) onRaised(incident)
+  }
+
+  /** Facts that the log does not know, as incidents. */
+  async #whatIsNew(facts: readonly IncidentFact[]): Promise<Incident[]> {
+    const { run, runtime } = this.options
     const unknown = new Map(facts.map((fact) => [factKey(fact), fact]))
     for (const key of this.#open.keys()) unknown.delete(key)
     const foundAt = isoTime(runtime.now())
     const incidents: Incident[] = []
-    for (let time = 1; unknown.size > 0 && this.#open.size + incidents.length < openMax; time++) {
+    for (let time = 1; unknown.size > 0; time++) {
       const outcomes = await run.outcomes([...unknown.keys()].map((key) => keyOfTime(key, time)))
       for (const [factsKey, fact] of unknown) {
         const key = keyOfTime(factsKey, time)
@@ -91,23 +111,22 @@ export class IncidentBook {
         // Untold before: it is another incident now.
         if (outcome === 'cancelled') continue
         unknown.delete(factsKey)
-        if (outcome !== undefined || this.#open.size + incidents.length === openMax) continue
+        if (outcome !== undefined) continue
         incidents.push({ ...fact, key, foundAt, message: describeFact(fact) } as Incident)
       }
     }
-    if (incidents.length === 0) return
-    const tasks = incidents.map((incident) =>
-      incidentTask.task(incident.key, incident, { lane, timeoutMs: notifyTimeoutMs }),
-    )
-    for (const incident of incidents) this.#open.set(factKey(incident), incident)
+    return incidents
+  }
+
+  /** None for what no task can hold: a log by another hand may name things as it likes, and must not silence the others. */
+  #withTask(incident: Incident): { incident: Incident; task: TaskRequest }[] {
+    const { lane, notifyTimeoutMs, onError } = this.options
     try {
-      await run.dispatch(tasks)
+      return [{ incident, task: incidentTask.task(incident.key, incident, { lane, timeoutMs: notifyTimeoutMs }) }]
     } catch (error) {
-      // They are found again, unless they are in the log.
-      for (const incident of incidents) this.#open.delete(factKey(incident))
-      throw error
+      onError(error)
+      return []
     }
-    for (const incident of incidents) onRaised(incident)
   }
 
   #settle(): void {

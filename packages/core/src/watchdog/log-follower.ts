@@ -1,10 +1,14 @@
 import { ChainReader } from '../log/chain-reader.js'
+import { readCommit } from '../log/commit-record.js'
 import type { CommitLog } from '../ports/commit-log.js'
 import { isRepriseError, RepriseError } from '../protocol/errors.js'
+import type { EventType } from '../protocol/events.js'
 import type { RunId } from '../protocol/ids.js'
 import { upcastEvent } from '../protocol/upcast.js'
 import type { PortGuard } from './port-guard.js'
-import { followCommit, unreadRun, type WatchedRun } from './watched-run.js'
+import { endedRun, followCommit, unreadRun, type WatchedRun } from './watched-run.js'
+
+const endings: ReadonlySet<EventType> = new Set(['run-completed', 'run-failed'])
 
 /** One log, read once from its start and then only where it has grown. Every commit is checked against its hash. */
 export class LogFollower {
@@ -20,7 +24,7 @@ export class LogFollower {
   ) {}
 
   /**
-   * The run as its log stands now; `null` if there is none (any more). What was read before a failure is not read again,
+   * The run as its log stands now; `null` if there is none (any more). One that has ended is known by its last commit. What was read before a failure is not read again,
    * unless the log turns out to be another one.
    */
   async catchUp(): Promise<WatchedRun | null> {
@@ -38,6 +42,8 @@ export class LogFollower {
     }
     if (head.index + 1 === this.#chain.commits) return this.#run
     try {
+      // Most runs have ended long ago: nothing else of them has to be read.
+      if (this.#chain.commits === 0 && (await this.#isClosedAt(head.index, what))) return endedRun()
       const from = this.#chain.commits
       for await (const lines of this.guard.each('log', what, () => this.log.read(this.runId, from))) {
         for (const line of lines) this.#take(line)
@@ -50,6 +56,13 @@ export class LogFollower {
       throw error
     }
     return this.#run
+  }
+
+  async #isClosedAt(index: number, what: string): Promise<boolean> {
+    for await (const lines of this.guard.each('log', what, () => this.log.read(this.runId, index))) {
+      if (lines.some((line) => readCommit(line, index).events.some(({ type }) => endings.has(type)))) return true
+    }
+    return false
   }
 
   #take(line: string): void {

@@ -10,7 +10,7 @@ import { inParallel } from './in-parallel.js'
 import { factKey, type IncidentFact } from './incident.js'
 import { LogFollower } from './log-follower.js'
 import { PortGuard, PortSkipped } from './port-guard.js'
-import { unreadRun, type WatchedRun } from './watched-run.js'
+import { endedRun, type WatchedRun } from './watched-run.js'
 
 /** Calls on their way at once. */
 const callsMax = 16
@@ -78,8 +78,10 @@ export class Lookout {
     await inParallel(batch, callsMax, async (watched) => {
       await this.#telling(watched, async () => {
         const run = await watched.log.catchUp()
+        if (run === null) this.#watched.delete(watched.runId)
+        else if (run.ended) this.#drop(watched.runId)
         // Removed since it was listed: whatever was found about it is over.
-        read.push({ watched, run: run ?? { ...unreadRun(), ended: true } })
+        read.push({ watched, run: run ?? endedRun() })
       })
     })
     // After the logs: whoever has the lock of a log had its lease before.
@@ -90,7 +92,6 @@ export class Lookout {
       const held = holders === null ? null : holders.has(`run/${runId}`)
       const sight = await this.#see(watched, run, held)
       looks.push({ sight, facts: this.#confirmed(watched, sight) })
-      if (run.ended) this.#drop(runId)
     })
     return looks
   }

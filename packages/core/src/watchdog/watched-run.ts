@@ -34,6 +34,9 @@ export const unreadRun = (): WatchedRun => ({
   senders: new Map(),
 })
 
+/** Nothing can be wrong with it any more. */
+export const endedRun = (): WatchedRun => ({ ...unreadRun(), ended: true })
+
 /** Takes in one commit, its events in their newest form. */
 export function followCommit(run: WatchedRun, { events }: Pick<Commit, 'events'>): void {
   for (const event of events) {
