@@ -15,7 +15,8 @@ const coreRules = {
   worker: ['protocol', 'log', 'flow', 'ports', 'runtime'],
   patterns: ['protocol', 'log', 'flow', 'ports', 'coordinator'],
   memory: ['protocol', 'log', 'ports', 'runtime'],
-  'index.ts': ['protocol', 'log', 'flow', 'ports', 'runtime', 'coordinator', 'worker', 'patterns'],
+  watchdog: ['protocol', 'log', 'flow', 'ports', 'runtime', 'coordinator', 'worker'],
+  'index.ts': ['protocol', 'log', 'flow', 'ports', 'runtime', 'coordinator', 'worker', 'patterns', 'watchdog'],
   'adapter.ts': ['protocol', 'log', 'ports', 'runtime'],
   'testing.ts': ['protocol', 'log', 'flow', 'ports', 'runtime', 'coordinator', 'worker', 'memory'],
 }

@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import type { OpenRunOptions, TaskRequest, WorkerOptions } from '@reprise/core'
+import type { OpenRunOptions, TaskRequest, WatchdogOptions, WorkerOptions } from '@reprise/core'
 import type { Place } from '../place.js'
 
 // How a process of a test talks with the test that started it: one JSON object per line, both ways.
@@ -37,6 +37,11 @@ export interface RoundsOrder {
 
 /** What the test wants of a worker. */
 export interface WorkerOrder extends Omit<WorkerOptions, 'adapter' | 'handlers'> {
+  readonly place: Place
+}
+
+/** What the test wants of a watchdog. Without a `command` it says what it has to tell. */
+export interface WatchdogOrder extends Omit<WatchdogOptions, 'adapter' | 'onIncident' | 'onError'> {
   readonly place: Place
 }
 
