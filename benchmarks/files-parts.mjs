@@ -5,6 +5,7 @@ import { median } from './measure.mjs'
 import { measureRecovery } from './recovery.mjs'
 import { measureReplay } from './replay.mjs'
 import { millis, part, Report, whole } from './report.mjs'
+import { measureResume } from './resume.mjs'
 import { ratioOf } from './rounds.mjs'
 import { measureSpace } from './space.mjs'
 
@@ -59,6 +60,24 @@ export async function measureFiles(plan) {
       '(f) a settled task',
       `${whole(r.logPerTask)} bytes of log, ${whole(r.keptPerTask)} bytes in the folder`,
     )
+  })
+  await part(plan, 'g', 'files: resume and snapshot', async () => {
+    const rounds = quick ? 3 : 5
+    const short = await measureResume({ events: 100_000, open: 2000, rounds })
+    const long = await measureResume({ events: quick ? 300_000 : 1_000_000, open: 2000, rounds })
+    report.figures.resume = { short, long }
+    for (const [r, target] of /** @type {const} */ ([
+      [short, 1000],
+      [long, 1000],
+    ])) {
+      const { openMs, startMs } = r.newest
+      const name = `(g) resume, ${whole(r.events)} events, ${whole(r.open)} out`
+      const figure = `${whole(openMs)} ms (${whole(startMs)} with the process; whole log ${whole(r.whole.openMs)} ms, ${(openMs / r.whole.openMs).toFixed(2)} ×)`
+      report.row(name, figure, `≤ ${whole(target)} ms`, openMs <= target)
+    }
+    const { keep } = long
+    report.row('(g) snapshot: longest pause', millis(keep.pauseMs), '≤ 10.00 ms', keep.pauseMs <= 10)
+    report.note('(g) snapshot: cost', `${whole(keep.ms)} ms in the background, ${whole(keep.bytes / 1024)} KiB`)
   })
   return report
 }
