@@ -11,8 +11,8 @@ export const snapshotDigestLine = (hash: Hash): string => `${digestStart}${hash.
 export const isDigestLine = (line: string): boolean => line.startsWith(digestStart)
 
 /**
- * A snapshot as text, in pieces that a store can keep. `turn` is awaited before each, so that a long one is made between
- * other work. `TOO_LARGE` beyond `limits.snapshotMax`.
+ * A snapshot as text, in pieces that a store can keep. `turn` is awaited before each and behind the last, so that
+ * a long one is made between other work, and one that is no longer wanted fails before it is whole. `TOO_LARGE` beyond `limits.snapshotMax`.
  */
 export async function* snapshotPieces(
   position: SnapshotPosition,
@@ -28,8 +28,8 @@ export async function* snapshotPieces(
     text += `${line}\n`
   }
   for (const line of snapshotLines(position, captured)) {
-    hash.update(`${line}\n`)
     add(line)
+    hash.update(`${line}\n`)
     while (text.length >= limits.snapshotPieceMax) {
       await turn()
       const end = pieceEnd(text)
@@ -42,6 +42,7 @@ export async function* snapshotPieces(
     await turn()
     yield text.slice(0, pieceEnd(text))
   }
+  await turn()
 }
 
 /** A character of two units must not be cut: each piece is encoded by itself. */
