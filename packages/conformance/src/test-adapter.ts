@@ -12,6 +12,7 @@ import { leasesSuite } from './suites/leases-suite.js'
 import { logSuite } from './suites/log-suite.js'
 import { queueSuite } from './suites/queue-suite.js'
 import { runsSuite } from './suites/runs-suite.js'
+import { snapshotsSuite } from './suites/snapshots-suite.js'
 import { watchSuite } from './suites/watch-suite.js'
 
 const suites: readonly ((suite: Suite) => void)[] = [
@@ -24,6 +25,7 @@ const suites: readonly ((suite: Suite) => void)[] = [
   claimsSuite,
   inboxSuite,
   artifactsSuite,
+  snapshotsSuite,
   fidelitySuite,
   idsSuite,
   crashSuite,

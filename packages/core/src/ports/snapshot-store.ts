@@ -6,12 +6,15 @@ import type { RunId } from '../protocol/ids.js'
  * deleted at any time, and goes with the run when its log is removed.
  */
 export interface SnapshotStore {
-  /** The pieces of the last save that ended well, in order; none if there was none. */
+  /**
+   * The pieces of the last save that ended well, in order, perhaps cut in other places; none if there was none. What is
+   * given while another save ends may be of both.
+   */
   load(runId: RunId): AsyncIterable<string>
   /**
-   * Replaces the snapshot of a run. `load` gives the old one until all pieces are kept and this one from then on, never
-   * a mixture; if `pieces` fails, or the process is killed, the old one stays. A piece has at most
-   * `limits.snapshotPieceMax` characters. `RUN_UNKNOWN` if the run has no log: nothing is kept then.
+   * Replaces the snapshot of a run, once all pieces are kept: if `pieces` fails, or the process is killed, the old one
+   * stays. A piece has at most `limits.snapshotPieceMax` characters. `RUN_UNKNOWN` if the run has no log: nothing is
+   * kept then.
    */
   save(runId: RunId, pieces: AsyncIterable<string>): Promise<void>
 }
