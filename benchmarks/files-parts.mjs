@@ -6,6 +6,7 @@ import { median } from './measure.mjs'
 import { measureRecovery } from './recovery.mjs'
 import { measureReplay } from './replay.mjs'
 import { millis, part, Report, whole } from './report.mjs'
+import { measureResume } from './resume.mjs'
 import { ratioOf } from './rounds.mjs'
 import { measureSpace } from './space.mjs'
 import { measureStateFile } from './state-file.mjs'
@@ -80,6 +81,24 @@ export async function measureFiles(plan) {
       report.note(`(i) a briefing, ${whole(open)} open`, `${ways}; the view as JSON ${millis(r.viewMs)}`)
     }
     report.figures.briefing = costs
+  })
+  await part(plan, 'h', 'files: resume and snapshot', async () => {
+    const rounds = quick ? 3 : 5
+    const short = await measureResume({ events: 100_000, open: 2000, rounds })
+    const long = await measureResume({ events: quick ? 300_000 : 1_000_000, open: 2000, rounds })
+    report.figures.resume = { short, long }
+    for (const [r, target] of /** @type {const} */ ([
+      [short, 1000],
+      [long, 1000],
+    ])) {
+      const { openMs, startMs } = r.newest
+      const name = `(h) resume, ${whole(r.events)} events, ${whole(r.open)} out`
+      const figure = `${whole(openMs)} ms (${whole(startMs)} with the process; whole log ${whole(r.whole.openMs)} ms, ${(openMs / r.whole.openMs).toFixed(2)} ×)`
+      report.row(name, figure, `≤ ${whole(target)} ms`, openMs <= target)
+    }
+    const { keep } = long
+    report.row('(h) snapshot: longest pause', millis(keep.pauseMs), '≤ 10.00 ms', keep.pauseMs <= 10)
+    report.note('(h) snapshot: cost', `${whole(keep.ms)} ms in the background, ${whole(keep.bytes / 1024)} KiB`)
   })
   return report
 }

@@ -29,6 +29,9 @@ const rolesOf = (prefix: string, lane = 'default'): Readonly<Record<Role, Permis
       ...follows(`KV_${prefix}-leases`),
       `$KV.${prefix}-leases.>`,
       ...reads(`${prefix}-artifacts`),
+      ...reads(`${prefix}-snapshots`),
+      `$JS.API.STREAM.PURGE.${prefix}-snapshots`,
+      `${prefix}.snapshots.>`,
       // Delivery.
       `${prefix}.tasks.>`,
       // A lane's consumer is made with the first offer there, and when a worker says that it is missing.
@@ -69,6 +72,7 @@ const rolesOf = (prefix: string, lane = 'default'): Readonly<Record<Role, Permis
       ...follows(`KV_${prefix}-leases`),
       `$KV.${prefix}-leases.=clock`,
       ...reads(`${prefix}-artifacts`),
+      ...reads(`${prefix}-snapshots`),
     ],
     subscribe: ['_INBOX_inspector.>'],
   },

@@ -27,6 +27,10 @@ const offer = (id: string): Offer => ({
 })
 const message = (seq: number) => ({ sender: 'worker-1', seq, kind: 'receipt', body: '{}' }) as const
 
+async function* inPieces(...pieces: string[]) {
+  yield* pieces
+}
+
 async function* bytes(text: string) {
   yield Buffer.from(text)
 }
@@ -51,6 +55,7 @@ async function furnish() {
   await adapter.inbox.send(run, [message(1)])
   await adapter.queue.offer([offer('waiting')])
   await adapter.leases.acquire('run/run-1', holder, 60_000)
+  await adapter.snapshots.save(run, inPieces('the first'))
   const artifact = await adapter.artifacts.put(bytes('content'), 100)
   return { adapter, artifact }
 }
@@ -58,7 +63,7 @@ async function furnish() {
 describe('a user with least privilege', () => {
   it('coordinates', async () => {
     const { artifact } = await furnish()
-    const { log, inbox, leases, queue, artifacts, diagnose } = await openAs('coordinator')
+    const { log, inbox, leases, queue, artifacts, snapshots, diagnose } = await openAs('coordinator')
     expect(await inbox.peek(run, 10)).toEqual([message(1)])
     const records = history(4)
     await appendAll(log, run, records)
@@ -99,7 +104,10 @@ describe('a user with least privilege', () => {
       expect(findings.find((finding) => finding.name === name)?.figures).toHaveProperty(figure)
     }
     expect(await collect(log.list())).toEqual([run])
+    await snapshots.save(run, inPieces('the newest'))
+    expect(await collect(snapshots.load(run))).toEqual(['the newest'])
     await log.remove(run)
+    expect(await codeOf(() => snapshots.save(run, inPieces('late')))).toBe('RUN_UNKNOWN')
     expect(await collect(log.list())).toEqual([])
     expect(await refused()).toEqual([])
   })
@@ -145,7 +153,8 @@ describe('a user with least privilege', () => {
 
   it('inspects', async () => {
     const { adapter, artifact } = await furnish()
-    const { log, inbox, leases, queue, artifacts, diagnose } = await openAs('inspector')
+    const { log, inbox, leases, queue, artifacts, snapshots, diagnose } = await openAs('inspector')
+    expect(await collect(snapshots.load(run))).toEqual(['the first'])
     expect(await inbox.peek(run, 10)).toEqual([message(1)])
     expect((await readAll(log, run)).length).toBe(2)
     expect(await collect(log.list())).toEqual([run])
@@ -166,9 +175,11 @@ describe('a user with least privilege', () => {
 
   it('can do nothing else as a worker', async () => {
     const { artifact } = await furnish()
-    const { log, inbox, leases } = await openAs('worker')
+    const { log, inbox, leases, snapshots } = await openAs('worker')
     const controller = new AbortController()
     expect({
+      load: await codeOf(() => collect(snapshots.load(run))),
+      save: await codeOf(() => snapshots.save(run, inPieces('forged'))),
       append: await codeOf(() => log.append(run, history(3)[2] as CommitRecord)),
       read: await codeOf(() => readAll(log, run)),
       watch: await codeOf(() => collect(log.watch(run, 0, controller.signal))),
@@ -178,6 +189,8 @@ describe('a user with least privilege', () => {
       peek: await codeOf(() => inbox.peek(run, 1)),
       acquire: await codeOf(() => leases.acquire('run/run-1', { ...holder, id: 'thief' }, 1000, { force: true })),
     }).toEqual({
+      load: 'INVALID_INPUT',
+      save: 'INVALID_INPUT',
       append: 'INVALID_INPUT',
       read: 'INVALID_INPUT',
       watch: 'INVALID_INPUT',
@@ -194,8 +207,9 @@ describe('a user with least privilege', () => {
     const { adapter } = await furnish()
     const closing = recordAfter(history(2)[1], completedEvent)
     await adapter.log.append(run, closing)
-    const { log, inbox, leases, queue, artifacts } = await openAs('inspector')
+    const { log, inbox, leases, queue, artifacts, snapshots } = await openAs('inspector')
     const codes = [
+      await codeOf(() => snapshots.save(run, inPieces('forged'))),
       await codeOf(() => log.append(run, recordAfter(closing, completedEvent))),
       await codeOf(() => log.remove(run)),
       await codeOf(() => inbox.send(run, [message(2)])),

@@ -13,6 +13,7 @@ import { logSuite } from './suites/log-suite.js'
 import { peekSuite } from './suites/peek-suite.js'
 import { queueSuite } from './suites/queue-suite.js'
 import { runsSuite } from './suites/runs-suite.js'
+import { snapshotsSuite } from './suites/snapshots-suite.js'
 import { watchSuite } from './suites/watch-suite.js'
 
 const suites: readonly ((suite: Suite) => void)[] = [
@@ -26,6 +27,7 @@ const suites: readonly ((suite: Suite) => void)[] = [
   inboxSuite,
   peekSuite,
   artifactsSuite,
+  snapshotsSuite,
   fidelitySuite,
   idsSuite,
   crashSuite,

@@ -24,7 +24,13 @@ async function outcome(name: string, broken: Break): Promise<'passed' | 'failed'
     return { open, openMortal: () => Promise.reject(new Error('not needed here')) }
   }
   testAdapter(
-    { name: 'broken', create, teardown: async () => {}, capabilities: { artifacts: true }, ttlMs: 100 },
+    {
+      name: 'broken',
+      create,
+      teardown: async () => {},
+      capabilities: { artifacts: true, snapshots: true },
+      ttlMs: 100,
+    },
     { describe: (_name, body) => body(), it: (title, body) => bodies.set(title, body), expect },
   )
   const body = bodies.get(name)

@@ -1,7 +1,15 @@
 // The public API, name by name. What is not here is not promised.
 export { acceptedReceipts } from './coordinator/accepted-receipts.js'
-export { type BriefingOptions, briefRun, type RunBriefing } from './coordinator/brief-run.js'
-export { type LoadedRun, type LogVerdict, loadRun, readCommits, verifyRun } from './coordinator/load-run.js'
+export { type BriefingOptions, type BriefRunOptions, briefRun, type RunBriefing } from './coordinator/brief-run.js'
+export {
+  type LoadedRun,
+  type LoadOptions,
+  type LogBasis,
+  type LogVerdict,
+  loadRun,
+  readCommits,
+  verifyRun,
+} from './coordinator/load-run.js'
 export { type OpenRunOptions, openRun } from './coordinator/open-run.js'
 export type { CommandOutcome, CompletionReport, DispatchReport, RoundReport } from './coordinator/outcomes.js'
 export type { OutputSchema } from './coordinator/output-schema.js'
@@ -69,6 +77,7 @@ export {
 export type { Adapter, Diagnosis, Finding } from './ports/adapter.js'
 export { type AdapterParts, combineAdapters } from './ports/combine-adapters.js'
 export type { Runtime } from './ports/runtime.js'
+export type { SnapshotStore } from './ports/snapshot-store.js'
 export type { StateFileStore } from './ports/state-file.js'
 export type { Command, CommandInput, RecoverCommand, RoundCommand } from './protocol/commands.js'
 export { type ErrorCode, errorCodes, isRepriseError, RepriseError } from './protocol/errors.js'

@@ -11,6 +11,7 @@ import { isoTime } from '../src/protocol/time.js'
 import { defineTask } from '../src/worker/define-task.js'
 import { startWorker } from '../src/worker/start-worker.js'
 import { readHistory } from './log-history.js'
+import { snapshotProblem } from './snapshot-of.js'
 
 const runId = 'crashing' as RunId
 const count = defineTask('count', { input: z.object({ n: z.number() }), output: z.object({ n: z.number() }) })
@@ -31,7 +32,8 @@ async function script(
   runtime: ReturnType<SimulatedClock['process']>,
 ): Promise<void> {
   const adapter = memoryAdapter({ backend, runtime })
-  const run = await openRun({ adapter, runtime, runId, goal: 'count', tasks: [count], policy: { inFlightMax: 2 } })
+  const options = { runId, goal: 'count', tasks: [count], policy: { inFlightMax: 2 }, snapshotEveryEvents: 8 }
+  const run = await openRun({ adapter, runtime, ...options })
   const notBefore = isoTime(clock.now() + 200)
   await run.dispatch([
     count.task('t1', { n: 1 }),
@@ -107,7 +109,9 @@ async function command(backend: MemoryBackend, clock: SimulatedClock): Promise<v
 }
 
 function expectComplete({ early, backend }: Outcome): void {
-  const { commits, facts, states } = readHistory(backend.recordsOf(runId).map(({ text }) => text))
+  const lines = backend.recordsOf(runId).map(({ text }) => text)
+  expect(snapshotProblem(backend.snapshots.get(runId), lines)).toBe(null)
+  const { commits, facts, states } = readHistory(lines)
   expect(states.last).toMatchObject({ mode: 'closed', status: 'complete' })
   expect(facts.accepted.map(({ taskId }) => taskId).sort()).toEqual(taskIds)
   expect(early).toEqual([])

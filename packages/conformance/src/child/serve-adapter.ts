@@ -13,7 +13,8 @@ export function serveAdapter<Options>(open: (options: Options) => Promise<Adapte
   channel.answer('open', async (options) => {
     const adapter = await open(options as Options)
     answerFor(channel, adapter)
-    return { name: adapter.name, artifacts: adapter.artifacts !== undefined }
+    const { name, artifacts, snapshots } = adapter
+    return { name, artifacts: artifacts !== undefined, snapshots: snapshots !== undefined }
   })
 }
 
@@ -28,6 +29,10 @@ function answerFor(channel: Channel, adapter: Adapter): void {
   channel.answer('put', async ({ chunks, bytesMax }) => {
     if (adapter.artifacts === undefined) throw new Error('This adapter has no artifact store.')
     return adapter.artifacts.put(iterate(chunks), bytesMax)
+  })
+  channel.answer('save', async ({ save, runId }) => {
+    if (adapter.snapshots === undefined) throw new Error('This adapter keeps no snapshots.')
+    await adapter.snapshots.save(runId, piecesOf(channel, save))
   })
   answerForQueue(channel, adapter)
   answerForInbox(channel, adapter)
@@ -65,6 +70,15 @@ function answerForInbox(channel: Channel, { inbox }: Adapter): void {
     )
   })
   channel.answer('endReceiver', ({ receiver }) => receivers.get(receiver)?.abort())
+}
+
+/** As they come from the other process. */
+async function* piecesOf(channel: Channel, save: number): AsyncIterable<string> {
+  for (;;) {
+    const next = await channel.request('nextPiece', { save })
+    if (next.done === true) return
+    yield next.value
+  }
 }
 
 const isIterable = (value: unknown): value is AsyncIterable<unknown> =>
