@@ -190,6 +190,30 @@ describe('least privilege', () => {
     expect(await readAll(coordinator.log)).toEqual(textsOf(history(2)))
   })
 
+  it('lets an inspector put nothing into a stream by having it sent there as an answer', async () => {
+    const [coordinator, inspector] = [await openAs('coordinator'), await openAs('inspector')]
+    const id = 'answers' as typeof run
+    await appendAll(coordinator.log, history(2), id)
+    await coordinator.inbox.send(id, messages('worker-1', 2))
+    await withNats(
+      server.url,
+      async (client) => {
+        for (const kind of ['log', 'inbox']) {
+          const body = JSON.stringify({ seq: 1, next_by_subj: `${prefix}.${kind}.${id}` })
+          client.publish(`$JS.API.DIRECT.GET.${prefix}-${kind}`, body, { reply: `${prefix}.${kind}.${id}` })
+          // Answered behind the one above.
+          await client.request(`$JS.API.DIRECT.GET.${prefix}-${kind}`, body, { timeout: 5000 })
+        }
+      },
+      connectionOf('inspector'),
+    )
+    expect(await readAll(inspector.log, id)).toEqual(textsOf(history(2)))
+    expect(await inspector.inbox.peek(id, 10)).toEqual(messages('worker-1', 2))
+    await coordinator.inbox.send(id, messages('worker-1', 1, 3))
+    expect(await inspector.inbox.peek(id, 10)).toEqual(messages('worker-1', 3))
+    await appendAll(coordinator.log, history(3), id)
+  })
+
   it('lets a coordinator change no stream', async () => {
     await expectRefused('coordinator', [
       `$JS.API.STREAM.DELETE.${prefix}-log`,
