@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { headers } from '@nats-io/transport-node'
-import { sendCommand } from '@reprise/core'
+import { openRun, sendCommand, taskChain } from '@reprise/core'
 import { type Adapter, isRepriseError, type TaskId } from '@reprise/core/adapter'
 import { startNats, type TestServer } from '@reprise/test-servers'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
@@ -219,6 +219,43 @@ describe('least privilege', () => {
       `${prefix}.artifacts.sha256.${'0'.repeat(64)}`,
     ])
     expect(await readAll(coordinator.log)).toEqual(textsOf(history(2)))
+  })
+
+  it('lets an inspector follow a task but where it is on the queue, which a coordinator may ask', async () => {
+    const [coordinator, inspector] = [await openAs('coordinator'), await openAs('inspector')]
+    const held = await openRun({ adapter: coordinator, runId: 'followed', goal: 'be seen' })
+    await held.dispatch({ taskId: 'a', kind: 'nobody', input: null, lane: 'unserved' })
+    const ids = { runId: 'followed', taskId: 'a' }
+    await eventually('it was offered', async () => {
+      return (await taskChain({ adapter: coordinator, ...ids })).firstMissing?.link === 'claimed'
+    })
+    const { firstMissing } = await taskChain({ adapter: inspector, ...ids })
+    expect(firstMissing).toMatchObject({ link: 'offered', state: 'unknown' })
+    await held.close()
+  })
+
+  it('lets an inspector put nothing into a stream by having it sent there as an answer', async () => {
+    const [coordinator, inspector] = [await openAs('coordinator'), await openAs('inspector')]
+    const id = 'answers' as typeof run
+    await appendAll(coordinator.log, history(2), id)
+    await coordinator.inbox.send(id, messages('worker-1', 2))
+    await withNats(
+      server.url,
+      async (client) => {
+        for (const kind of ['log', 'inbox']) {
+          const body = JSON.stringify({ seq: 1, next_by_subj: `${prefix}.${kind}.${id}` })
+          client.publish(`$JS.API.DIRECT.GET.${prefix}-${kind}`, body, { reply: `${prefix}.${kind}.${id}` })
+          // Answered behind the one above.
+          await client.request(`$JS.API.DIRECT.GET.${prefix}-${kind}`, body, { timeout: 5000 })
+        }
+      },
+      connectionOf('inspector'),
+    )
+    expect(await readAll(inspector.log, id)).toEqual(textsOf(history(2)))
+    expect(await inspector.inbox.peek(id, 10)).toEqual(messages('worker-1', 2))
+    await coordinator.inbox.send(id, messages('worker-1', 1, 3))
+    expect(await inspector.inbox.peek(id, 10)).toEqual(messages('worker-1', 3))
+    await appendAll(coordinator.log, history(3), id)
   })
 
   it('lets a coordinator change no stream', async () => {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { openRun, taskChain } from '@reprise/core'
 import type { CommitRecord, Offer, TaskId } from '@reprise/core/adapter'
 import { Redis } from 'ioredis'
 import { beforeEach, describe, expect, it } from 'vitest'
@@ -171,6 +172,19 @@ describe('a user with least privilege', () => {
     // What it may not, it says.
     const levels = Object.fromEntries((await diagnose()).findings.map(({ name, level }) => [name, level]))
     expect(levels).toMatchObject({ 'append-cost': 'warning', persistence: 'warning', eviction: 'ok' })
+  })
+
+  it('is told as an inspector where a task is stuck', async () => {
+    const adapter = await openAs('coordinator')
+    const held = await openRun({ adapter, runId: 'followed', goal: 'be seen' })
+    await held.dispatch({ taskId: 'a', kind: 'nobody', input: null })
+    const inspector = await openAs('inspector')
+    await eventually('it was offered', async () => {
+      const { firstMissing } = await taskChain({ adapter: inspector, runId: 'followed', taskId: 'a' })
+      return firstMissing?.link === 'claimed' && firstMissing.state === 'missing'
+    })
+    await held.close()
+    expect(await refused()).toEqual([])
   })
 
   it('can do nothing else as a worker', async () => {
