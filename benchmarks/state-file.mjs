@@ -1,4 +1,4 @@
-// (g) What keeping a state file costs the log: the same commits with and without one, in turn, on the same disk.
+// (h) What keeping a state file costs the log: the same commits with and without one, in turn, on the same disk.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openFiles } from '@reprise/adapter-fs'

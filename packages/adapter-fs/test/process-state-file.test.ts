@@ -92,7 +92,7 @@ it.each([
   async (_, call, of) => {
     expect(await sweep((step) => killedAt(call, of, step))).toBeGreaterThan(1)
   },
-  60_000,
+  120_000,
 )
 
 it('stays that of its successor when a coordinator was stopped between looking and putting its own in place', async () => {

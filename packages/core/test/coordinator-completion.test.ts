@@ -103,6 +103,19 @@ describe.each(ways)('completing a run with %s', (_, ask) => {
   })
 })
 
+it('is refused while somebody else overwrites the state file at once', async () => {
+  const { stage, run } = await readyRun(new StateFileStage())
+  stage.file.fate = (method, phase) => {
+    if (method === 'replace' && phase === 'after') stage.file.text = '# Mine\n'
+    return 'go'
+  }
+  await expect(stage.clock.run(run.complete('all read', { evidence }))).rejects.toMatchObject({
+    code: 'STATE_FILE_FAILED',
+    message: expect.stringContaining('somebody else writes it'),
+  })
+  expect(run.status.status).toBe('running')
+})
+
 describe('the checklist of a completed run', () => {
   it('has each criterion with its evidence, the tasks, and the state file by name and version', async () => {
     const { stage, run } = await readyRun(new StateFileStage())

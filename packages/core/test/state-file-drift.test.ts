@@ -192,6 +192,26 @@ describe('a state file that cannot be used', () => {
     },
   )
 
+  it('for its disk never answers: the gate fails within a minute', async () => {
+    const { stage, held } = await notedRun()
+    await stage.close(held)
+    stage.file.fate = () => new Promise(() => {})
+    const from = stage.clock.now()
+    await expect(stage.open()).rejects.toMatchObject({ code: 'STATE_FILE_FAILED' })
+    expect(stage.clock.now() - from).toBeLessThan(60_000)
+  })
+
+  it('keeps a run that has ended from being shown without it', async () => {
+    const { stage, held } = await notedRun()
+    await stage.clock.run(held.run.complete('done'))
+    stage.file.text = null
+    stage.file.fail('replace')
+    await expect(stage.open()).rejects.toMatchObject({ code: 'STATE_FILE_FAILED' })
+    stage.file.fail()
+    await stage.open()
+    expect(stage.said).toEqual(stage.logged)
+  })
+
   it('is not overwritten while what somebody wrote cannot be kept aside', async () => {
     const { stage, held } = await notedRun()
     const heard = listen(held.run)

@@ -134,6 +134,18 @@ describe('a state file is written', () => {
     expect(sectionOf(stage.file.text ?? '', 'Status')[0]).toBe(status)
   })
 
+  it('or not, when it cannot be: the round and the end are reported all the same, and that it failed', async () => {
+    const stage = new StateFileStage()
+    const { run } = await stage.open()
+    const { failures } = listen(run)
+    stage.file.fail('replace')
+    const round = run.round({ decide: () => [{ type: 'dispatch', tasks: [request('t1')] }] })
+    expect(await stage.clock.run(round)).toMatchObject({ progress: true, status: { counts: { out: 1 } } })
+    expect(failures).toContain('STATE_FILE_FAILED')
+    await stage.clock.run(run.fail('no disk'))
+    expect(run.status.status).toBe('failed')
+  })
+
   it('when the run is ended from outside', async () => {
     const stage = new StateFileStage()
     await stage.open()

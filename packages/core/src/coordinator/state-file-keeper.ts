@@ -1,4 +1,4 @@
-import { type DriftKind, judgeStateFile, type StateFileVerdict } from '../flow/judge-state-file.js'
+import { judgeStateFile, type StateFileDriftKind, type StateFileVerdict } from '../flow/judge-state-file.js'
 import { readStateFile, type StateFileOrigin, stateFileBody, stateFileText } from '../flow/state-file-text.js'
 import type { Runtime } from '../ports/runtime.js'
 import type { StateFileStore } from '../ports/state-file.js'
@@ -30,7 +30,7 @@ export interface StateFileKeeperOptions {
 /** How a state file differed from what its run's log says. */
 export interface StateFileDrift {
   readonly path: string
-  readonly found: DriftKind
+  readonly found: StateFileDriftKind
   /** Where what was found is kept, if it was not ours. */
   readonly keptAs: string | null
   /** One sentence. */

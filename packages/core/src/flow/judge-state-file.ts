@@ -1,6 +1,6 @@
 import { readStateFile, type StateFileOrigin } from './state-file-text.js'
 
-export type DriftKind = 'missing' | 'edited' | 'older' | 'foreign' | 'other-run' | 'other-history'
+export type StateFileDriftKind = 'missing' | 'edited' | 'older' | 'foreign' | 'other-run' | 'other-history'
 
 /** What stands where a state file should: `same` as the log, or how it differs, in words that follow the file's name. */
 export type StateFileVerdict =
@@ -8,7 +8,7 @@ export type StateFileVerdict =
   /** Says that it knows more than the log. */
   | { readonly found: 'ahead'; readonly version: number }
   /** `isOurs`: nothing is lost with it, because the log says the same and more. */
-  | { readonly found: DriftKind; readonly isOurs: boolean; readonly what: string }
+  | { readonly found: StateFileDriftKind; readonly isOurs: boolean; readonly what: string }
 
 /**
  * Compares a state file, as far as it says what it was made from, with the log; `before`: with what was written there last, of
