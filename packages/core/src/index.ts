@@ -1,6 +1,7 @@
 // The public API, name by name. What is not here is not promised.
 export { acceptedReceipts } from './coordinator/accepted-receipts.js'
 export { type BriefingOptions, briefRun, type RunBriefing } from './coordinator/brief-run.js'
+export { changesSince } from './coordinator/changes-since.js'
 export { type LoadedRun, type LogVerdict, loadRun, readCommits, verifyRun } from './coordinator/load-run.js'
 export { type OpenRunOptions, openRun } from './coordinator/open-run.js'
 export type { CommandOutcome, CompletionReport, DispatchReport, RoundReport } from './coordinator/outcomes.js'
