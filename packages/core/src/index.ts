@@ -1,6 +1,7 @@
 // The public API, name by name. What is not here is not promised.
 export { acceptedReceipts } from './coordinator/accepted-receipts.js'
 export { type BriefingOptions, type BriefRunOptions, briefRun, type RunBriefing } from './coordinator/brief-run.js'
+export { changesSince } from './coordinator/changes-since.js'
 export {
   type LoadedRun,
   type LoadOptions,

@@ -4,8 +4,8 @@ import { dispatch, failed, GivenRun, open, passGates, receipt, type Step, task }
 // Histories for what is told about a run: any commands with any reasons, in any order, and time that passes.
 
 const policy = {
-  ...{ inFlightMax: 3, tasksMax: 8, depthMax: 1, attemptsMax: 2, tokensMax: 60 },
-  ...{ attemptTimeoutMs: 500, retryBackoffMs: 50, wallClockMsMax: 20_000 },
+  ...{ inFlightMax: 3, tasksMax: 8, depthMax: 1, attemptsMax: 2, tokensMax: 16 },
+  ...{ attemptTimeoutMs: 500, retryBackoffMs: 50, wallClockMsMax: 6_000 },
 }
 const criteria = ['every file is read', 'the sums agree']
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { changesSince } from '../src/coordinator/changes-since.js'
 import { issueToken } from '../src/coordinator/context-token.js'
 import { sendCommand } from '../src/coordinator/send-command.js'
 import type { CommandInput } from '../src/protocol/commands.js'
@@ -183,5 +184,26 @@ describe('a command with a context token', () => {
       ok: false,
       events: [{ type: 'command-refused', data: { command: 'block', code: 'STALE_CONTEXT' } }],
     })
+  })
+
+  it('tells another process what has happened since, as a refusal tells who holds the run', async () => {
+    const { stage, run, token, execute } = await scene()
+    const changes = (of: string, options?: { max: number }) =>
+      stage.clock.run(changesSince(stage.outside.adapter.log, runId, of, options))
+    expect(await changes(token)).toEqual({ total: 0, newest: [] })
+    await stage.clock.run(run.pause(reason))
+    await stage.clock.run(run.note('and more'))
+    const refused = await execute({ type: 'block', reason }, token)
+    expect(refused).toMatchObject({ code: 'STALE_CONTEXT', changes: await changes(token) })
+    const all = await changes(token)
+    expect(all).toMatchObject({
+      total: 2,
+      newest: [{ type: 'paused' }, { type: 'note-added', text: 'note: and more' }],
+    })
+    expect(await changes(token, { max: 1 })).toEqual({ total: 2, newest: all.newest.slice(1) })
+    await expect(changes('rct1.made.up')).rejects.toMatchObject({ code: 'TOKEN_INVALID' })
+    await expect(changes(token, { max: 0 })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+    const elsewhere = changesSince(stage.outside.adapter.log, 'other' as RunId, token)
+    await expect(stage.clock.run(elsewhere)).rejects.toMatchObject({ code: 'RUN_UNKNOWN' })
   })
 })

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Briefing } from '../src/flow/briefing.js'
@@ -86,6 +87,13 @@ describe('a briefing with a budget of tokens', () => {
     expect(reached).toEqual([...new Set(reached)].sort((a, b) => a - b))
     expect([reached[0], reached.at(-1)]).toEqual([0, droppingOrder.length])
     expect(reached.length).toBeGreaterThan(20)
+  })
+
+  it('drops in the order that docs/resume.md lists', () => {
+    const docs = readFileSync(new URL('../../../docs/resume.md', import.meta.url), 'utf8')
+    const [, list = ''] = docs.split('### What is left out first')
+    const listed = [...list.matchAll(/^\d+\. (.*)$/gm)].map(([, name]) => name)
+    expect(listed).toEqual(droppingOrder.map(({ of, but }) => (but === undefined ? of : `${of} but ${but}`)))
   })
 
   it('never drops where the run stands, what is next and what may be done', async ({ task: { name } }) => {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { decideCommand } from '../src/flow/decide-command.js'
 import { staleReason } from '../src/flow/stale-context.js'
@@ -99,6 +100,28 @@ describe('a context token', () => {
     expect(staleReason(run.state, parsed, { version, epoch }) !== null).toBe(isStale)
     const decision = decideCommand(run.state, parsed, { ...run.context, basis: { version, epoch } })
     expect(!decision.ok && decision.refusal.code === 'STALE_CONTEXT').toBe(isStale)
+  })
+
+  it('is stale after what docs/resume.md says', () => {
+    const docs = readFileSync(new URL('../../../docs/resume.md', import.meta.url), 'utf8')
+    const rows = [...docs.matchAll(/^\| `([a-z-]+)` \|((?: stale \|| \|){6})$/gm)]
+    const documented = rows.map(([, type, row = '']) => [
+      type,
+      row
+        .split('|')
+        .slice(0, 6)
+        .map((each) => each.includes('stale')),
+    ])
+    const columns: readonly Change[] = [
+      ...(['the run is taken up again', 'the run is paused', 'its task is settled or changes'] as const),
+      ...(['a task comes in that needs its task', 'other work comes back', 'other work is dispatched'] as const),
+    ]
+    const expected = Object.entries(stale).flatMap(([type, [command, staleAfter]]) => {
+      // Without a task of its own, what became of one is what became of any.
+      const tells = (column: Change) => 'taskId' in command || !column.includes('its task')
+      return type === 'round' ? [] : [[type, columns.map((column) => tells(column) && staleAfter.includes(column))]]
+    })
+    expect(documented).toEqual(expected)
   })
 
   it('is stale for a round as soon as it is for one of its commands', () => {

@@ -2,15 +2,13 @@ import type { Decided, Decision, Refusal } from '../flow/decision.js'
 import { type Command, type CommandInput, commandSchema } from '../protocol/commands.js'
 import { isRepriseError, RepriseError } from '../protocol/errors.js'
 import type { RunId, TaskId } from '../protocol/ids.js'
+import { changesMax } from './changes-since.js'
 import { issueToken, readToken } from './context-token.js'
 import type { CommandOutcome, DispatchReport, RoundReport } from './outcomes.js'
 import { readChanges } from './read-changes.js'
 import { prepareRound, type Round, type RoundOptions } from './round.js'
 import type { RunCore } from './run-core.js'
 import type { RunStatus } from './run-status.js'
-
-/** Events that a refusal tells of, at most. */
-const changesMax = 50
 
 /** Commands as data, with or without a context token, and what is said of them. */
 export class Commander {
