@@ -10,8 +10,8 @@ const collectGarbage = runInNewContext('gc') as () => void
 
 const echo = defineTask('echo', { input: z.object({ n: z.number() }), output: z.object({ n: z.number() }) })
 const runId = runIdSchema.parse('long-source')
-/** `REPRISE_RUNS=500` asks for 100,000. */
-const itemCount = 200 * Number(process.env.REPRISE_RUNS ?? 40)
+/** `REPRISE_RUNS=1000` asks for 100,000. */
+const itemCount = 100 * Number(process.env.REPRISE_RUNS ?? 40)
 const inFlight = 250
 
 /** How many of these are still held by somebody. */
