@@ -13,7 +13,7 @@ const coreRules = {
   runtime: ['protocol', 'ports'],
   coordinator: ['protocol', 'log', 'flow', 'ports', 'runtime'],
   worker: ['protocol', 'log', 'flow', 'ports', 'runtime'],
-  patterns: ['protocol', 'log', 'flow', 'ports', 'coordinator'],
+  patterns: ['protocol', 'log', 'flow', 'ports', 'runtime', 'coordinator'],
   memory: ['protocol', 'log', 'ports', 'runtime'],
   watchdog: ['protocol', 'log', 'flow', 'ports', 'runtime', 'coordinator', 'worker'],
   'index.ts': ['protocol', 'log', 'flow', 'ports', 'runtime', 'coordinator', 'worker', 'patterns', 'watchdog'],

@@ -1,13 +1,17 @@
 import type { Run } from '../coordinator/run.js'
 import type { TaskResult } from '../coordinator/task-result.js'
 import { RepriseError } from '../protocol/errors.js'
+import type { TaskId } from '../protocol/ids.js'
 import { limits } from '../protocol/limits.js'
 import type { Outcome } from '../protocol/state.js'
 import type { TaskRequest } from '../protocol/task.js'
+import { nextTurn } from '../runtime/next-turn.js'
 import { type PatternOptions, settleResult, type Verdict } from './judge.js'
 import { TaskFollower } from './task-follower.js'
 
 const inFlightDefault = 64
+/** Items that may be skipped in one go: what is settled needs no waiting, and the lease must be renewed meanwhile. */
+const skippedMax = 500
 
 export interface MapOverOptions extends PatternOptions {
   /** Tasks of this call that are open at once, at most: the source is asked for more when one is settled. Default 64. */
@@ -69,6 +73,7 @@ export async function mapOver<Item>(
 class Intake {
   private pending = new Map<string, TaskRequest>()
   private isBusy = false
+  private skipped = 0
 
   constructor(private readonly follower: TaskFollower) {}
 
@@ -92,7 +97,12 @@ class Intake {
       this.pending = new Map()
       // Followed from now on, so that they count.
       await this.follower.follow(batch.map(({ taskId }) => taskId))
-      await this.follower.dispatch(batch)
+      const open = batch.filter(({ taskId }) => this.follower.open.has(taskId as TaskId))
+      if (open.length > 0) await this.follower.dispatch(open)
+      this.skipped += batch.length - open.length
+      if (this.skipped < skippedMax) continue
+      this.skipped = 0
+      await nextTurn()
     }
     this.isBusy = false
   }

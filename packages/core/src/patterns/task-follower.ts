@@ -195,7 +195,7 @@ export class TaskFollower {
         this.handedOut.add(result)
         while (this.deciding >= decidingMax && !this.over) await this.change()
         if (this.over) return
-        void this.decide(result)
+        if (this.open.has(result.taskId)) void this.decide(result)
       }
       // Nothing can come by itself, so it ended: somebody may bring something about.
       while (!this.over && this.commits === commits && this.reading === reading) await this.change()
