@@ -18,7 +18,7 @@ const perRound = 2
 const tasks = echoTasks(4)
 /** A lease whose holder is dead is waited for. */
 const run = { runId, goal: 'whole rounds', policy: { leaseTtlMs: 400 }, waitForMs: 20_000 }
-const positionsMax = 6
+const positionsMax = 5
 const mark = 'of the round that is on its way'
 
 describe.each(backends)('a coordinator over $name that works in rounds', (backend) => {
