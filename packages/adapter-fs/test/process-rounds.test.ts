@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import {
   acceptedTasks,
   checkRounds,
@@ -60,29 +62,17 @@ it('records the round that was being written when it got SIGTERM, and lets the r
   const mark = 'of the round that is being written'
   const order = { place: { files: await folders.make() }, run, tasks, perRound }
   const worker = await startEchoWorker(order.place)
-  const first = fleet.start(
-    'rounds',
-    { ...order, holdAt: 0, mark },
-    // Opening and resuming take two; the first round is the third, and takes a second to be made durable.
-    {
-      through: strace({
-        call: 'fdatasync',
-        does: 'delay_enter=1000000',
-        when: 3,
-        path: logPath(order.place.files, runId),
-      }),
-      env: oneThread,
-    },
-  )
+  const path = logPath(order.place.files, runId)
+  const trace = join(await folders.make(), 'trace')
+  // Opening and resuming take two; the first round is the third. It is stopped when that is written and not durable yet.
+  const stopping = strace({ call: 'fdatasync', does: 'signal=SIGSTOP', when: 3, path, trace })
+  const first = fleet.start('rounds', { ...order, holdAt: 0, mark }, { through: stopping, env: oneThread })
   await first.line('deciding')
   first.tell({ go: true })
-  await vi.waitUntil(async () => notesIn(await logFacts(order.place, runId)).length > 0, {
-    timeout: 30_000,
-    interval: 5,
-  })
-  // Written, and not yet durable: it has not been said.
-  expect(first.said('round')).toEqual([])
+  await vi.waitUntil(async () => (await readFile(trace, 'utf8')).includes('stopped by SIGSTOP'), { timeout: 30_000 })
+  expect([notesIn(await logFacts(order.place, runId)), first.said('round')]).toEqual([[mark], []])
   first.signal('SIGTERM')
+  first.signal('SIGCONT')
   expect(await first.end()).toBe(0)
   const facts = await logFacts(order.place, runId)
   expect([notesIn(facts), checkRounds(facts, perRound)]).toEqual([[mark], 1])

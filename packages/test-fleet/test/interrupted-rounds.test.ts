@@ -5,6 +5,8 @@ import {
   checkRounds,
   dataOf,
   echoTasks,
+  type FleetProcess,
+  finishInRounds,
   logFacts,
   notesIn,
   type Place,
@@ -36,24 +38,32 @@ async function expectFinished(place: Place): Promise<void> {
 describe.each(anyPlace)('a coordinator over $name, in the middle of a round', ({ use }) => {
   const stage = use()
 
-  it('that gets SIGTERM lets the run go, ends with 0, and has nothing of that round in the log', async () => {
+  /** Ends a coordinator that is deciding; the next one need not wait for its lease. */
+  async function endedWhileDeciding(end: (coordinator: FleetProcess) => void) {
     const place = await stage.newPlace()
     const worker = await startEchoWorker(place)
     const first = stage.fleet.start('rounds', { ...order, place })
     await first.line('deciding')
     const before = await logFacts(place, runId)
-    first.signal('SIGTERM')
-    expect(await first.end()).toBe(0)
-    expect(first.errors).toBe('')
+    end(first)
+    const code = await first.end()
     const after = await logFacts(place, runId)
-    const added = after.events.slice(before.events.length).map(({ type }) => type)
-    expect(added).toEqual(['lock-released'])
-
-    // Its lease is free: the next one need not wait for it.
-    const second = stage.fleet.start('rounds', { place, run, tasks, perRound })
-    expect(await second.end()).toBe(0)
+    await finishInRounds({ place, run, tasks, perRound })
     await worker.close()
     await expectFinished(place)
+    const added = after.events.slice(before.events.length).map(({ type }) => type)
+    return { code, errors: first.errors, added }
+  }
+
+  it('that gets SIGTERM lets the run go, ends with 0, and has nothing of that round in the log', async () => {
+    const ended = await endedWhileDeciding((first) => first.signal('SIGTERM'))
+    expect(ended).toEqual({ code: 0, errors: '', added: ['lock-released'] })
+  }, 60_000)
+
+  it('in which an error is caught by nobody lets the run go, ends with 1, and has nothing of that round in the log', async () => {
+    const ended = await endedWhileDeciding((first) => first.tell({ bug: 'nobody caught this' }))
+    expect(ended).toMatchObject({ code: 1, added: ['lock-released'] })
+    expect(ended.errors).toContain('uncaught: Error: nobody caught this')
   }, 60_000)
 
   it('whose event loop stands still past its lease is replaced, and stops without that round', async () => {
@@ -63,8 +73,7 @@ describe.each(anyPlace)('a coordinator over $name, in the middle of a round', ({
     const shortly = { ...run, policy: { leaseTtlMs } }
     const blocked = stage.fleet.start('rounds', { ...order, run: shortly, place, blockUntil: until })
     await blocked.line('deciding')
-    const heir = stage.fleet.start('rounds', { place, run: { ...shortly, waitForMs: 20_000 }, tasks, perRound })
-    expect(await heir.end(40_000)).toBe(0)
+    await finishInRounds({ place, run: { ...shortly, waitForMs: 30_000 }, tasks, perRound })
     await worker.close()
     const before = await logFacts(place, runId)
 

@@ -30,9 +30,4 @@ export const failingKinds: Readonly<Record<string, (input: unknown, task: TaskCo
     await once(signal, 'abort')
     throw signal.reason
   },
-  /** Stands still with its whole process, and sends its receipt as the first thing after it was woken up. */
-  'freeze-first': (input, { attempt }) => {
-    if (attempt === 1) process.kill(process.pid, 'SIGSTOP')
-    return input
-  },
 }

@@ -33,7 +33,10 @@ closeOnSignals({
     await adapter.close()
   },
 })
-listen(() => goOn())
+listen(({ bug }) => {
+  if (bug !== undefined) throw new Error(bug)
+  goOn()
+})
 
 try {
   run = await openRun({ adapter, ...options, signal: ending.signal })

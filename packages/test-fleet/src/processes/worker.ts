@@ -19,7 +19,7 @@ async function gate(count: number, signal: AbortSignal): Promise<void> {
 }
 
 /** A task that a test waits for: it has been begun. */
-const hold = ({ taskId, deliveries }: TaskContext): void => say({ holding: taskId, deliveries })
+const hold = ({ taskId, attempt, deliveries }: TaskContext): void => say({ holding: taskId, attempt, deliveries })
 
 const kinds: Readonly<Record<string, (input: unknown, task: TaskContext) => unknown>> = {
   ...failingKinds,
