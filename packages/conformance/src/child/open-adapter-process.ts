@@ -85,7 +85,7 @@ function remoteAdapter(channel: Channel, opened: { name: string; artifacts: bool
       withdraw: ask('queue', 'withdraw'),
       locate: ask('queue', 'locate'),
     },
-    inbox: { send: ask('inbox', 'send'), receive: remoteReceive(channel) },
+    inbox: { send: ask('inbox', 'send'), peek: ask('inbox', 'peek'), receive: remoteReceive(channel) },
     ...(opened.artifacts ? { artifacts } : {}),
     diagnose: ask('adapter', 'diagnose'),
     close: ask('adapter', 'close'),

@@ -42,6 +42,7 @@ const queueCalls: Calls<TaskQueue> = {
 }
 const inboxCalls: Calls<Inbox> = {
   send: (inbox) => inbox.send(run, [message('worker-1', 1)]),
+  peek: (inbox) => inbox.peek(run, 1),
   receive: (inbox) => inbox.receive(run, async () => {}, new AbortController().signal),
 }
 const artifactCalls: Calls<ArtifactStore> = {
