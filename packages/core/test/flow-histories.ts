@@ -70,7 +70,7 @@ export const anyEnding: fc.Arbitrary<Step> = fc.constantFrom<Step>(
 )
 
 /** Decides a step and folds it if it is allowed. */
-export function take(run: GivenRun, step: Step | number): void {
+function take(run: GivenRun, step: Step | number): void {
   if (typeof step === 'number') return void run.later(step)
   const before = { mode: run.state.mode, status: run.state.status }
   const decision = run.decide(step)
