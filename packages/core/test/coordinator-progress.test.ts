@@ -7,7 +7,7 @@ const dispatch = (...ids: string[]): RoundCommand => ({ type: 'dispatch', tasks:
 
 describe('progress', () => {
   const reason = 'because'
-  it.each<[string, RoundCommand[], RecoverCommand[]?]>([
+  it.each([
     ['dispatches something', [dispatch('t9')]],
     ['plans something', [{ type: 'dispatch', tasks: [request('t9', { notBefore: '2031-01-01T00:00:00.000Z' })] }]],
     ['accepts what came back', [{ type: 'accept', taskId: 't1' }]],
@@ -19,7 +19,7 @@ describe('progress', () => {
     ['sets a checkpoint', [{ type: 'set-checkpoint', dueAt: '2031-01-01T00:00:00.000Z', note: 'look' }]],
     ['meets a criterion', [{ type: 'meet-criterion', criterion: 1, evidence: 'seen' }]],
     ['fails the run', [{ type: 'fail', reason }]],
-  ])('is a round that %s', async (_, decide, recover = []) => {
+  ] as [string, RoundCommand[], RecoverCommand[]?][])('is a round that %s', async (_, decide, recover = []) => {
     const { stage, run } = await busyRun()
     const report = await stage.clock.run(run.round({ recover: () => recover, decide: () => decide }))
     expect(report).toMatchObject({ progress: true, round: 1 })

@@ -80,6 +80,32 @@ describe('taking a run up again', () => {
     expect(run.status).toMatchObject({ mode: 'awaiting', counts: { out: 1 } })
   })
 
+  it('says TIMEOUT, and blames no gate, when all have passed and the inbox is not read to its end', async () => {
+    const stage = new RunStage()
+    const first = await stage.open()
+    await stage.clock.run(first.run.dispatch(request('t1')))
+    first.adapter.kill()
+    stage.backend.lanes.attempts.clear()
+    for (let i = 1; i <= 70; i++) await stage.send('command', JSON.stringify({ type: 'note', text: `note ${i}` }))
+    const held = stage.hold('inbox.ack')
+    await expect(stage.open({ resumeTimeoutMs: 3_000 })).rejects.toMatchObject({
+      code: 'TIMEOUT',
+      details: { runId },
+      message: expect.stringMatching(/^All resume gates of run run-1 have passed.*What was out has been offered again/),
+    })
+    expect(
+      stage
+        .of('resumed')
+        .at(-1)
+        ?.gates.every(({ pass }) => pass),
+    ).toBe(true)
+    expect(stage.queued).toEqual(['t1/1'])
+    held.release()
+    const { run } = await stage.open()
+    expect(run.status.mode).toBe('awaiting')
+    expect(stage.of('note-added')).toHaveLength(70)
+  })
+
   it('stops before it touches a log that does not verify', async () => {
     const stage = new RunStage()
     await stage.close(await stage.open())

@@ -35,7 +35,7 @@ export interface OpenRunOptions {
   readonly waitForMs?: number
   /** The mode that the caller believes the run to be in; a difference is corrected, on record. */
   readonly expectMode?: Mode
-  /** Bounds the resume gates. Milliseconds. */
+  /** Bounds the resume gates (`GATE_FAILED`), and then the rest of the inbox (`TIMEOUT`). Milliseconds, default 60,000. */
   readonly resumeTimeoutMs?: number
   /**
    * How long a commit that the adapter cannot take is tried again, so that a server may restart or a disk be freed.

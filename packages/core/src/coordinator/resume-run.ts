@@ -92,7 +92,7 @@ export async function resumeRun(options: ResumeOptions): Promise<Run> {
     check('status', status)
     check('outstanding', checkOutstanding(core.pipeline.state, isoTime(runtime.now())))
 
-    await within(core.receivePending(), options, core, 'Nothing was dispatched.')
+    await within(core.receivePending(), options, core, 'receipts-pending')
     const { received } = core.pipeline.state.counts
     ledger.pass('receipts-pending', `${core.pendingReceipts} receipts had arrived; ${received} wait for a decision`)
 
@@ -106,7 +106,7 @@ export async function resumeRun(options: ResumeOptions): Promise<Run> {
     if (!finished.ok) throw new RepriseError(finished.refusal.code, finished.refusal.message)
     const run = new Run(core, gates)
     core.begin()
-    await within(core.inboxCaughtUp, options, core, 'What was out has been offered again.')
+    await within(core.inboxCaughtUp, options, core, null)
     closeOnAbort(run, options.signal)
     return run
   } catch (error) {
@@ -167,8 +167,13 @@ function closeOnAbort(run: Run, signal: AbortSignal | undefined): void {
   run.signal.addEventListener('abort', () => signal.removeEventListener('abort', close), { once: true })
 }
 
-async function within<T>(promise: Promise<T>, options: ResumeOptions, core: RunCore, soFar: string): Promise<T> {
-  const { runId } = core
+/** `gate`: which of them waits; `null`: all have passed, and what else came meanwhile is being decided. */
+async function within<T>(
+  promise: Promise<T>,
+  options: ResumeOptions,
+  core: RunCore,
+  gate: ResumeGate | null,
+): Promise<T> {
   const { runtime, timeoutMs, signal } = options
   const done = new AbortController()
   const over = signal === undefined ? done.signal : AbortSignal.any([done.signal, signal])
@@ -176,17 +181,26 @@ async function within<T>(promise: Promise<T>, options: ResumeOptions, core: RunC
     return await Promise.race([
       promise,
       runtime.sleep(timeoutMs, over).then((): never => {
-        if (signal?.aborted) throw new RepriseError('ABORTED', `Opening run ${runId} was aborted. ${soFar}`)
-        const cause = core.intakeFailure
-        const why = cause === undefined ? '' : `, the last failure being: ${(cause as Error)?.message ?? cause}`
-        throw new RepriseError(
-          'GATE_FAILED',
-          `Resume gate receipts-pending of run ${runId} did not pass within ${timeoutMs} ms: the inbox was not read to its end${why}. ${soFar} Look at the transport, then open the run again.`,
-          { details: { runId, gate: 'receipts-pending' }, cause },
-        )
+        throw notRead(core, gate, signal?.aborted ? null : timeoutMs)
       }),
     ])
   } finally {
     done.abort()
   }
+}
+
+/** `afterMs`: `null` if the opening was aborted. */
+function notRead({ runId, intakeFailure: cause }: RunCore, gate: ResumeGate | null, afterMs: number | null) {
+  const soFar = gate === null ? 'What was out has been offered again.' : 'Nothing was dispatched.'
+  if (afterMs === null) return new RepriseError('ABORTED', `Opening run ${runId} was aborted. ${soFar}`)
+  const what =
+    gate === null
+      ? `All resume gates of run ${runId} have passed, but its inbox was not read to its end within ${afterMs} ms`
+      : `Resume gate ${gate} of run ${runId} did not pass within ${afterMs} ms: the inbox was not read to its end`
+  const why = cause === undefined ? '' : `, the last failure being: ${(cause as Error)?.message ?? cause}`
+  return new RepriseError(
+    gate === null ? 'TIMEOUT' : 'GATE_FAILED',
+    `${what}${why}. ${soFar} Look at the transport, then open the run again.`,
+    { details: { runId, ...(gate !== null && { gate }) }, cause },
+  )
 }
