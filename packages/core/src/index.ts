@@ -123,7 +123,7 @@ export type { Incident, IncidentKind, StallReason } from './watchdog/incident.js
 export { startWatchdog } from './watchdog/start-watchdog.js'
 export type { Watchdog } from './watchdog/watchdog.js'
 export type { WatchdogEvents } from './watchdog/watchdog-events.js'
-export type { Notice, WatchdogOptions } from './watchdog/watchdog-options.js'
+export type { IncidentNotice, WatchdogOptions } from './watchdog/watchdog-options.js'
 export { AttemptFailure, type AttemptFailureOptions, isAttemptFailure } from './worker/attempt-failure.js'
 export { type ReceiptErrorCode, receiptErrorCodes } from './worker/attempt-result.js'
 export { defineTask, type TaskDefinition, type TaskHandler, type TaskOptions } from './worker/define-task.js'

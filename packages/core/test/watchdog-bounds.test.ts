@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest'
+import { sendCommand } from '../src/coordinator/send-command.js'
 import type { PortCall } from '../src/memory/memory-faults.js'
 import type { Adapter } from '../src/ports/adapter.js'
 import { isRepriseError } from '../src/protocol/errors.js'
 import type { RunId } from '../src/protocol/ids.js'
+import { isoTime } from '../src/protocol/time.js'
 import { startWatchdog } from '../src/watchdog/start-watchdog.js'
 import { follow, request } from './run-stage.js'
 import { intervalMs, keys, kinds, stalledAfterMs, WatchStage } from './watch-stage.js'
@@ -235,6 +237,19 @@ describe('a port that fails', () => {
     expect(kinds(told)).toEqual(['coordinator-dead'])
   })
 
+  it('a log whose names no task can hold is told, and does not silence the others', async () => {
+    const stage = new WatchStage()
+    await twoDead(stage)
+    const note = `soon\u0000${'x'.repeat(9_000)}`
+    const dueAt = isoTime(stage.clock.now() - 1)
+    const { actor, epoch } = stage.commits.at(-1) ?? { actor: '', epoch: 0 }
+    stage.append([{ type: 'checkpoint-set', v: 1, data: { dueAt, note } }], actor, epoch)
+    const { told, errors } = await stage.watch()
+    await stage.clock.advance(minuteMs)
+    expect(kinds(told)).toEqual(['coordinator-dead', 'coordinator-dead'])
+    expect(errors[0]).toMatchObject({ code: 'INVALID_INPUT' })
+  })
+
   it('a look under way is given up when the watchdog is closed', async () => {
     const stage = new WatchStage()
     await twoDead(stage)
@@ -244,6 +259,46 @@ describe('a port that fails', () => {
     const closing = follow(watchdog.close())
     await stage.clock.advance(1_000)
     expect(closing.settled).toBe(true)
+  })
+})
+
+describe('the end of a watchdog', () => {
+  const ending = async () => {
+    const stage = new WatchStage()
+    const watching = await stage.watch()
+    const reasons: string[] = []
+    watching.watchdog.on('stopped', ({ code }) => reasons.push(code))
+    await stage.clock.advance(minuteMs)
+    return { stage, ...watching, reasons }
+  }
+
+  it('comes when somebody ends its run, and is told', async () => {
+    const { stage, watchdog, reasons } = await ending()
+    const { adapter, runtime } = stage.outside
+    const command = { type: 'complete', summary: 'no more of it' } as const
+    await stage.clock.run(sendCommand({ adapter, runtime, runId: 'watchdog', command }))
+    await stage.clock.advance(minuteMs)
+    expect([watchdog.active, reasons]).toEqual([false, ['RUN_CLOSED']])
+    await expect(stage.watch()).rejects.toMatchObject({ code: 'RUN_CLOSED' })
+  })
+
+  it('comes when its adapter is closed under it, and is told', async () => {
+    const { stage, adapter, watchdog, reasons } = await ending()
+    await stage.clock.run(adapter.close())
+    await stage.clock.advance(minuteMs)
+    expect([watchdog.active, reasons]).toEqual([false, ['CLOSED']])
+  })
+
+  it('comes when its signal aborts, and lets its run go', async () => {
+    const stage = new WatchStage()
+    const over = new AbortController()
+    const { watchdog } = await stage.watch({ signal: over.signal })
+    await stage.clock.advance(minuteMs)
+    over.abort()
+    await stage.clock.advance(minuteMs)
+    expect(watchdog.active).toBe(false)
+    expect(stage.dataOf('watchdog', 'lock-released')).toHaveLength(1)
+    await expect(stage.watch({ signal: over.signal })).rejects.toMatchObject({ code: 'ABORTED' })
   })
 })
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Incident } from '../src/watchdog/incident.js'
+import { AttemptFailure } from '../src/worker/attempt-failure.js'
 import { intervalMs, keys, kinds, type Watching, WatchStage } from './watch-stage.js'
 
 const minuteMs = 60_000
@@ -176,6 +177,23 @@ describe('a notification that fails', () => {
     expect(stopped).toBeGreaterThan(2)
     expect(stage.recorded).toEqual([other])
     await stage.clock.run(watching.watchdog.close({ drainMs: 0 }))
+  })
+
+  it('is given up on record when no further attempt would help, which is told, and the next watchdog leaves it at that', async () => {
+    const stage = new WatchStage()
+    const key = await deadRun(stage)
+    let calls = 0
+    const onIncident = () => {
+      calls++
+      throw new AttemptFailure('nobody is on duty', { retryable: false })
+    }
+    const { errors, watchdog } = await stage.watch({ onIncident })
+    await stage.clock.advance(5 * minuteMs)
+    expect(errors).toMatchObject([{ message: 'nobody is on duty' }, { code: 'ATTEMPTS_EXHAUSTED', details: { key } }])
+    await stage.clock.run(watchdog.close())
+    const next = await stage.watch()
+    await stage.clock.advance(5 * minuteMs)
+    expect([calls, next.told, stage.dataOf('watchdog', 'task-abandoned').length]).toEqual([1, [], 1])
   })
 
   it('is given time to end when the watchdog is closed, and is not repeated by the next', async () => {

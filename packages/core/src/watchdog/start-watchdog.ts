@@ -3,7 +3,7 @@ import { runProgram } from '../runtime/run-program.js'
 import { systemRuntime } from '../runtime/system-runtime.js'
 import type { Incident } from './incident.js'
 import { Watchdog } from './watchdog.js'
-import { type Notice, parseWatchdogOptions, type WatchdogOptions } from './watchdog-options.js'
+import { type IncidentNotice, parseWatchdogOptions, type WatchdogOptions } from './watchdog-options.js'
 
 /**
  * Watches runs from outside: dead coordinators, attempts that are stalled or overdue, overdue checkpoints, receipts that
@@ -24,7 +24,7 @@ export async function startWatchdog(options: WatchdogOptions): Promise<Watchdog>
 
 const byProgram =
   (command: readonly string[]) =>
-  (incident: Incident, { signal }: Notice): Promise<void> => {
+  (incident: Incident, { signal }: IncidentNotice): Promise<void> => {
     const text = JSON.stringify(incident)
     return runProgram({ command, input: text, env: { REPRISE_INCIDENT: text }, signal })
   }

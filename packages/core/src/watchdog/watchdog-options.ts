@@ -7,7 +7,7 @@ import { describeIssues } from '../worker/describe-issues.js'
 import type { Incident } from './incident.js'
 
 /** What a notification knows besides the incident. */
-export interface Notice {
+export interface IncidentNotice {
   /** 1, 2, … : earlier ones failed, or their watchdog died before it was known that they had succeeded. */
   readonly attempt: number
   /** Aborts when the notification has taken too long, the incident is over, or the watchdog is closed. */
@@ -25,7 +25,7 @@ export interface WatchdogOptions {
    * after 1 s at first, a minute at last. A crash at the end of a call may have it called again for an incident that was
    * told: `incident.key` is the same then.
    */
-  readonly onIncident?: (incident: Incident, notice: Notice) => unknown
+  readonly onIncident?: (incident: Incident, notice: IncidentNotice) => unknown
   /**
    * A program, and its arguments, that tells one incident: it gets it as JSON on standard input and in `REPRISE_INCIDENT`.
    * Exit code 0 says that it was told. No shell reads this.

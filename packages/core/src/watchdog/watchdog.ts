@@ -11,7 +11,7 @@ import { type Incident, incidentTask } from './incident.js'
 import { IncidentBook } from './incident-book.js'
 import { Lookout } from './lookout.js'
 import type { WatchdogEvents } from './watchdog-events.js'
-import type { Notice, ParsedOptions } from './watchdog-options.js'
+import type { IncidentNotice, ParsedOptions } from './watchdog-options.js'
 
 /** Tells this run from those of other people: a watchdog opens no other. */
 const goal = 'Tell every incident of the watched runs once.'
@@ -31,7 +31,7 @@ const drainDefaultMs = 10_000
 
 export interface WatchdogTools {
   readonly runtime: Runtime
-  readonly tell: (incident: Incident, notice: Notice) => Promise<unknown>
+  readonly tell: (incident: Incident, notice: IncidentNotice) => Promise<unknown>
 }
 
 /** Made by `startWatchdog`. */
