@@ -1,6 +1,5 @@
 import type { RunId, TaskId } from '../protocol/ids.js'
 import type { OpenTask, RunState } from '../protocol/state.js'
-import { forkState } from './fork-state.js'
 
 /** Version of the lines of a snapshot. */
 export const snapshotFormat = 1
@@ -21,10 +20,17 @@ export interface SnapshotPosition {
 
 /** A state as it was at one instant. What has since been folded into the original does not show. */
 export interface CapturedState {
-  readonly state: RunState
+  readonly runId: RunId | null
+  readonly fields: PlainFields
+  /** Not copied: as many, from the first on, are of that instant. */
+  readonly settled: { readonly all: RunState['settled']; readonly count: number }
+  readonly tasks: readonly OpenTask[]
+  readonly ready: readonly (readonly TaskId[])[]
+  readonly delayed: RunState['delayed']
+  readonly dependents: readonly (readonly [TaskId, TaskId[]])[]
+  readonly received: readonly TaskId[]
+  readonly stopped: readonly TaskId[]
   readonly senders: readonly SenderEntry[]
-  /** The settled tasks are not copied: as many, from the first on, are of that instant. */
-  readonly settled: number
 }
 
 export type SenderEntry = readonly [name: string, next: number, ahead: readonly number[]]
@@ -52,8 +58,32 @@ const entriesPerLine = 1_000
 
 /** Costs a copy of the open tasks and of the senders, nothing per settled task. */
 export function captureState(state: RunState): CapturedState {
-  const senders = Array.from(state.senders, ([name, { next, ahead }]): SenderEntry => [name, next, [...ahead]])
-  return { state: forkState(state), senders, settled: state.settled.size }
+  const { settled, ready, delayed, received, stopped } = state
+  return {
+    runId: state.runId,
+    fields: plainFields(state),
+    settled: { all: settled, count: settled.size },
+    tasks: Array.from(state.tasks.values(), (task) => ({ ...task })),
+    ready: ready.map((ids) => [...ids]),
+    delayed: [...delayed],
+    dependents: Array.from(state.dependents, ([taskId, waiting]) => [taskId, [...waiting]]),
+    received: [...received],
+    stopped: [...stopped],
+    senders: Array.from(state.senders, ([name, { next, ahead }]): SenderEntry => [name, next, [...ahead]]),
+  }
+}
+
+/** With copies of what folding changes in place; everything else it replaces. */
+function plainFields(state: RunState): PlainFields {
+  const { tasks, settled, ready, delayed, dependents, received, stopped, senders, ...fields } = state
+  const { decisions, notes, settled: ended, troubles } = state.recent
+  return {
+    ...fields,
+    criteria: [...state.criteria],
+    counts: { ...state.counts },
+    spent: { ...state.spent },
+    recent: { decisions: [...decisions], notes: [...notes], settled: [...ended], troubles: [...troubles] },
+  }
 }
 
 /** The snapshot of a run, line by line without their ends; the same state gives the same lines. */
@@ -61,27 +91,22 @@ export function* snapshotLines(position: SnapshotPosition, captured: CapturedSta
   for (const line of linesOf(position, captured)) yield JSON.stringify(line)
 }
 
-function* linesOf(position: SnapshotPosition, { state, senders, settled }: CapturedState): Generator<SnapshotLine> {
-  yield { snapshot: snapshotFormat, state: stateVersion, runId: state.runId as RunId, ...position }
-  yield { fields: plainFields(state) }
-  for (const entries of groups(firstOf(state.settled, settled), entriesPerLine)) {
+function* linesOf(position: SnapshotPosition, captured: CapturedState): Generator<SnapshotLine> {
+  yield { snapshot: snapshotFormat, state: stateVersion, runId: captured.runId as RunId, ...position }
+  yield { fields: captured.fields }
+  for (const entries of groups(firstOf(captured.settled.all, captured.settled.count), entriesPerLine)) {
     yield { settled: entries.map(([taskId]) => taskId), as: entries.map(([, outcome]) => outcome) }
   }
   // One each: they carry inputs and receipts.
-  for (const task of state.tasks.values()) yield { task }
-  for (const [priority, ids] of state.ready.entries()) {
+  for (const task of captured.tasks) yield { task }
+  for (const [priority, ids] of captured.ready.entries()) {
     for (const ready of groups(ids, entriesPerLine)) yield { ready, priority }
   }
-  for (const delayed of groups(state.delayed, entriesPerLine)) yield { delayed }
-  for (const dependents of groups(state.dependents, entriesPerLine)) yield { dependents }
-  for (const received of groups(state.received, entriesPerLine)) yield { received }
-  for (const stopped of groups(state.stopped, entriesPerLine)) yield { stopped }
-  for (const some of groups(senders, entriesPerLine)) yield { senders: some }
-}
-
-function plainFields(state: RunState): PlainFields {
-  const { tasks, settled, ready, delayed, dependents, received, stopped, senders, ...fields } = state
-  return fields
+  for (const delayed of groups(captured.delayed, entriesPerLine)) yield { delayed }
+  for (const dependents of groups(captured.dependents, entriesPerLine)) yield { dependents }
+  for (const received of groups(captured.received, entriesPerLine)) yield { received }
+  for (const stopped of groups(captured.stopped, entriesPerLine)) yield { stopped }
+  for (const senders of groups(captured.senders, entriesPerLine)) yield { senders }
 }
 
 function* firstOf<T>(items: Iterable<T>, count: number): Generator<T> {
