@@ -78,7 +78,7 @@ export async function measureFiles(plan) {
   await part(plan, 'i', 'a briefing (in memory, the same on every adapter)', async () => {
     const costs = []
     for (const open of [0, 100, 2000]) {
-      const r = await measureBriefing({ open, rounds: quick ? 100 : 1000 })
+      const r = await measureBriefing({ open, rounds: quick ? 100 : 400 })
       costs.push(r)
       const told = (/** @type {typeof r.whole} */ { ms, tokens }) => `${millis(ms)} for ${whole(tokens)} tokens`
       const ways = `whole ${told(r.whole)}; of 4,000 ${told(r.fitted)}; of 1,000 ${told(r.least)}`
