@@ -19,7 +19,17 @@ export const work = defineTask('work', {
 export async function coordinate(fleet: FleetSimulation, member: Member, takeover: 'when-dead' | 'now'): Promise<void> {
   const { runtime, adapter, random } = member
   const { policy } = fleet.plan
-  const options = { runId, goal: 'work', adapter, runtime, takeover, tasks: [work], policy: { ...policy, ...pace } }
+  const kept = { snapshotEveryEvents: 5 }
+  const options = {
+    runId,
+    goal: 'work',
+    adapter,
+    runtime,
+    takeover,
+    tasks: [work],
+    policy: { ...policy, ...pace },
+    ...kept,
+  }
   const run = await fleet.expect(member, 'openRun', openRun(options))
   if (run === null) return
   hold(fleet, member, run)

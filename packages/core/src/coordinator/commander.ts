@@ -2,15 +2,13 @@ import type { Decided, Decision, Refusal } from '../flow/decision.js'
 import { type Command, type CommandInput, commandSchema } from '../protocol/commands.js'
 import { isRepriseError, RepriseError } from '../protocol/errors.js'
 import type { RunId, TaskId } from '../protocol/ids.js'
+import { changesMax } from './changes-since.js'
 import { issueToken, readToken } from './context-token.js'
 import type { CommandOutcome, DispatchReport, RoundReport } from './outcomes.js'
 import { readChanges } from './read-changes.js'
 import { prepareRound, type Round, type RoundOptions } from './round.js'
 import type { RunCore } from './run-core.js'
 import type { RunStatus } from './run-status.js'
-
-/** Events that a refusal tells of, at most. */
-const changesMax = 50
 
 /** Commands as data, with or without a context token, and what is said of them. */
 export class Commander {
@@ -98,13 +96,17 @@ export class Commander {
     return { status: this.core.pipeline.status, ...(token !== undefined && { token: this.contextToken() }) }
   }
 
+  /** To who knows an older version of the run: what has happened since, whatever the refusal is. */
   private async refused({ code, message }: Refusal, token: string | undefined) {
-    if (code !== 'STALE_CONTEXT' || token === undefined) return { code, message }
     const { log, pipeline, runId } = this.core
     const { position, state, status } = pipeline
+    if (token === undefined || code === 'TOKEN_INVALID') return { code, message }
     const { version } = readToken(runId, token, position.first ?? '', state.version)
+    if (version >= status.version) return { code, message }
     const head = { commits: position.commits, version: status.version }
-    return { code, message, changes: await readChanges(log, runId, version, head, changesMax) }
+    // The refusal stands even if the log cannot be read, perhaps since the run has ended and the adapter is closed.
+    const changes = await readChanges(log, runId, version, head, changesMax).catch(() => undefined)
+    return { code, message, ...(changes && { changes }) }
   }
 
   /** A script that runs once more after its run has ended dispatches what is settled: that is no error. */

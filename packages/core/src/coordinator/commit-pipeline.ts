@@ -67,15 +67,23 @@ export interface SubmitOptions {
   readonly projection?: string
 }
 
-/** Something read from a state that is durable, and the commit that left it. */
-export interface Snapshot<T> {
-  readonly value: T
+/** The commit that left a state that is durable. */
+interface DurableAt {
   readonly version: number
   readonly hash: string
+  /** Up to that commit. */
+  readonly commits: number
+  /** Hash of the first of them; `null` before there is one. */
+  readonly first: string | null
+}
+
+/** Something read from a state that is durable, and the commit that left it. */
+export interface Snapshot<T> extends DurableAt {
+  readonly value: T
 }
 
 interface Taken {
-  readonly show: (at: { version: number; hash: string }) => void
+  readonly show: (at: DurableAt) => void
   readonly reject: (error: unknown) => void
 }
 
@@ -246,7 +254,8 @@ export class CommitPipeline {
 
   private showTaken(): void {
     const { version } = this
-    for (const { show } of this.taken.splice(0)) show({ version, hash: this.loaded.head })
+    const { head: hash, commits, first } = this.loaded
+    for (const { show } of this.taken.splice(0)) show({ version, hash, commits, first })
   }
 
   context(): DecideContext {

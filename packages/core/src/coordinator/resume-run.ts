@@ -10,7 +10,7 @@ import { type Holder, type Mode, type ResumeGate, resumeGates } from '../protoco
 import type { RunId } from '../protocol/ids.js'
 import { limits } from '../protocol/limits.js'
 import { isoTime } from '../protocol/time.js'
-import type { LoadedRun } from './load-run.js'
+import { integrityEvidence, type LoadedRun } from './load-run.js'
 import type { OutputSchema } from './output-schema.js'
 import { Run } from './run.js'
 import { RunCore } from './run-core.js'
@@ -30,6 +30,7 @@ export interface ResumeOptions {
   readonly timeoutMs: number
   readonly appendPatienceMs: number
   readonly stateFile: StateFileStore | null
+  readonly snapshotEveryEvents: number
   readonly signal: AbortSignal | undefined
 }
 
@@ -45,7 +46,10 @@ export async function resumeRun(options: ResumeOptions): Promise<Run> {
   // What the log said before we touched it.
   const found = { version: state.version, hash: loaded.head, lock: state.lock }
   const [mode, status] = [checkMode(state, options.expectMode), checkStatus(state)]
-  ledger.pass('log-integrity', `${loaded.commits} commits, ${found.version} events, head ${loaded.head}`)
+  ledger.pass('log-integrity', integrityEvidence(loaded))
+  if (loaded.basis.dropped !== null) {
+    corrections.push(`snapshot: left aside, since ${loaded.basis.dropped}; the whole log was read`)
+  }
   ledger.pass('upcast', 'every event has a type and version that this library knows')
 
   const schemas = new Map(options.tasks.map((task) => [task.kind, task]))
@@ -54,6 +58,7 @@ export async function resumeRun(options: ResumeOptions): Promise<Run> {
     actor: holder.id,
     appendPatienceMs: options.appendPatienceMs,
     stateFile: options.stateFile,
+    snapshotEveryEvents: options.snapshotEveryEvents,
     outputProblem: (kind, output) => schemas.get(kind)?.outputIssues(output) ?? null,
   })
   if (lease === null) {

@@ -15,6 +15,7 @@ import type { RoundOptions } from './round.js'
 import type { RunCore } from './run-core.js'
 import type { RunEvents } from './run-events.js'
 import type { RunStatus } from './run-status.js'
+import { readSettlements, type Settlement } from './settlements.js'
 import type { TaskResult } from './task-result.js'
 
 type Evidence = readonly NonNullable<Extract<CommandInput, { type: 'complete' }>['evidence']>[number][]
@@ -220,6 +221,14 @@ export class Run extends EventEmitter<RunEvents> {
       return outcomes
     })
     return value
+  }
+
+  /**
+   * How these tasks were settled, with receipts and reasons, in that order, as the log tells it. Reads the whole log once.
+   * `taskIds` may grow meanwhile: a task counts if it is in there when its receipt came.
+   */
+  settlements(taskIds: ReadonlySet<string>): AsyncGenerator<Settlement, void> {
+    return readSettlements(this.#core.log, this.id, taskIds)
   }
 
   /** A frozen copy of the run as the newest durable commit leaves it. */
