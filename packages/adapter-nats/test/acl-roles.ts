@@ -66,6 +66,8 @@ const rolesOf = (prefix: string, lane = 'default'): Readonly<Record<Role, Permis
       ...reads(`${prefix}-log`),
       ...follows(`${prefix}-log`),
       `$JS.API.STREAM.INFO.${prefix}-log`,
+      // Looking into an inbox, message by message.
+      `$JS.API.DIRECT.GET.${prefix}-inbox`,
       ...reads(`KV_${prefix}-leases`),
       ...follows(`KV_${prefix}-leases`),
       `$KV.${prefix}-leases.=clock`,

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { openRun, taskChain } from '@reprise/core'
 import type { CommitRecord, Offer, TaskId } from '@reprise/core/adapter'
 import { Redis } from 'ioredis'
 import { beforeEach, describe, expect, it } from 'vitest'
@@ -64,6 +65,7 @@ describe('a user with least privilege', () => {
   it('coordinates', async () => {
     const { artifact } = await furnish()
     const { log, inbox, leases, queue, artifacts, snapshots, diagnose } = await openAs('coordinator')
+    expect(await inbox.peek(run, 10)).toEqual([message(1)])
     const records = history(4)
     await appendAll(log, run, records)
     expect((await readAll(log, run)).length).toBe(4)
@@ -152,8 +154,9 @@ describe('a user with least privilege', () => {
 
   it('inspects', async () => {
     const { adapter, artifact } = await furnish()
-    const { log, leases, queue, artifacts, snapshots, diagnose } = await openAs('inspector')
+    const { log, inbox, leases, queue, artifacts, snapshots, diagnose } = await openAs('inspector')
     expect(await collect(snapshots.load(run))).toEqual(['the first'])
+    expect(await inbox.peek(run, 10)).toEqual([message(1)])
     expect((await readAll(log, run)).length).toBe(2)
     expect(await collect(log.list())).toEqual([run])
     const stop = new AbortController()
@@ -171,6 +174,19 @@ describe('a user with least privilege', () => {
     expect(levels).toMatchObject({ 'append-cost': 'warning', persistence: 'warning', eviction: 'ok' })
   })
 
+  it('is told as an inspector where a task is stuck', async () => {
+    const adapter = await openAs('coordinator')
+    const held = await openRun({ adapter, runId: 'followed', goal: 'be seen' })
+    await held.dispatch({ taskId: 'a', kind: 'nobody', input: null })
+    const inspector = await openAs('inspector')
+    await eventually('it was offered', async () => {
+      const { firstMissing } = await taskChain({ adapter: inspector, runId: 'followed', taskId: 'a' })
+      return firstMissing?.link === 'claimed' && firstMissing.state === 'missing'
+    })
+    await held.close()
+    expect(await refused()).toEqual([])
+  })
+
   it('can do nothing else as a worker', async () => {
     const { artifact } = await furnish()
     const { log, inbox, leases, snapshots } = await openAs('worker')
@@ -184,6 +200,7 @@ describe('a user with least privilege', () => {
       list: await codeOf(() => collect(log.list())),
       remove: await codeOf(() => log.remove(run)),
       receive: await codeOf(() => inbox.receive(run, async () => {}, controller.signal)),
+      peek: await codeOf(() => inbox.peek(run, 1)),
       acquire: await codeOf(() => leases.acquire('run/run-1', { ...holder, id: 'thief' }, 1000, { force: true })),
     }).toEqual({
       load: 'INVALID_INPUT',
@@ -194,6 +211,7 @@ describe('a user with least privilege', () => {
       list: 'INVALID_INPUT',
       remove: 'INVALID_INPUT',
       receive: 'INVALID_INPUT',
+      peek: 'INVALID_INPUT',
       acquire: 'INVALID_INPUT',
     })
     expect(artifact.bytes).toBe(7)

@@ -38,6 +38,7 @@ export const roles = (prefix: string): Readonly<Record<Role, readonly string[]>>
     'resetchannels',
     '-@all +ping +info',
     `(${script} +hmget +xlen +xrange +xread +exists ~{${prefix}:run:*}:log ~{${prefix}:run:*}:head)`,
+    `(+xrange ~{${prefix}:run:*}:inbox)`,
     `(+hmget ~{${prefix}:run:*}:snapshot)`,
     `(+zrange ~{${prefix}:runs})`,
     `(${readLease} ~{${prefix}:lease:*})`,

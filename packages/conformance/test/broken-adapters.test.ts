@@ -2,7 +2,9 @@ import {
   type Adapter,
   type CommitLog,
   type DeliveryHandler,
+  type Inbox,
   type InboxHandler,
+  type InboxMessage,
   type Leases,
   RepriseError,
   type RunId,
@@ -62,6 +64,13 @@ const withHandler =
       ...adapter.queue,
       consume: (lane, handler, options) => adapter.queue.consume(lane, change(handler), options),
     },
+  })
+
+const withInbox =
+  (change: (inbox: Inbox) => Partial<Inbox>): Break =>
+  (adapter) => ({
+    ...adapter,
+    inbox: { ...adapter.inbox, ...change(adapter.inbox) },
   })
 
 const withReceiver =
@@ -225,6 +234,58 @@ const cases: readonly { what: string; broken: Break; foundBy: string }[] = [
     broken: withReceiver((handler) => async (batch, caughtUp) => {
       await handler(batch, caughtUp)
       if (batch.length > 0) throw new Error('forgotten')
+    }),
+  },
+  {
+    what: 'takes what it was asked to look at',
+    foundBy: 'shows what was sent, byte for byte, again and again, and takes none of it',
+    broken: withInbox((inbox) => {
+      const taken = new Set<InboxMessage>()
+      return {
+        peek: async (run, max) => {
+          const found = (await inbox.peek(run, max)).filter((message) => !taken.has(message))
+          for (const message of found) taken.add(message)
+          return found
+        },
+      }
+    }),
+  },
+  {
+    what: 'shows the newest messages instead of the oldest',
+    foundBy: 'shows the oldest of each sender, in order, and at most as many as it was asked for',
+    broken: withInbox((inbox) => ({ peek: async (run, max) => (await inbox.peek(run, 1_000)).slice(-max) })),
+  },
+  {
+    what: 'goes on showing what was acknowledged',
+    foundBy: 'soon shows no more what was acknowledged, while the receiver goes on and after it ended',
+    broken: withInbox((inbox) => {
+      const seen = new Map<string, InboxMessage>()
+      return {
+        send: async (run, batch) => {
+          await inbox.send(run, batch)
+          for (const message of batch) seen.set(`${message.seq} ${message.sender}`, message)
+        },
+        peek: async () => [...seen.values()],
+      }
+    }),
+  },
+  {
+    what: 'hides what is in the hands of a receiver',
+    foundBy: 'shows what is in the hands of a receiver, and does not disturb it',
+    broken: withInbox((inbox) => {
+      const held = new Set<InboxMessage>()
+      return {
+        receive: (run, handler, signal) =>
+          inbox.receive(
+            run,
+            (batch, caughtUp) => {
+              for (const message of batch) held.add(message)
+              return handler(batch, caughtUp)
+            },
+            signal,
+          ),
+        peek: async (run, max) => (await inbox.peek(run, max)).filter((message) => !held.has(message)),
+      }
     }),
   },
   {

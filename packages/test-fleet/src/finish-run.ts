@@ -18,7 +18,7 @@ export const echoTasks = (count: number): TaskRequest[] =>
 export async function startEchoWorker(
   place: Place,
   kinds: readonly string[] = ['echo'],
-  options: Pick<WorkerOptions, 'claimTtlMs'> = {},
+  options: Pick<WorkerOptions, 'claimTtlMs' | 'lanes' | 'workerId'> = {},
 ) {
   const adapter = await openPlace(place)
   const worker = await startWorker({

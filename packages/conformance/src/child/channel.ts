@@ -10,7 +10,13 @@ export interface Requests {
   nextPiece(next: { save: number }): IteratorResult<string, undefined>
   consume(start: { consumer: number; lane: string; workerId: string; concurrency: number; claimTtlMs: number }): void
   closeConsumer(close: { consumer: number; drainMs: number }): void
-  deliver(delivery: { consumer: number; delivery: number; offer: Offer; deliveries: number }): void
+  deliver(delivery: {
+    consumer: number
+    delivery: number
+    offer: Offer
+    deliveries: number
+    earlierWorkers: readonly string[] | null
+  }): void
   progress(progress: { delivery: number; value: unknown }): void
   lose(loss: { delivery: number; reason: WireError }): void
   receive(start: { receiver: number; runId: RunId }): void

@@ -97,11 +97,11 @@ function remoteAdapter(channel: Channel, opened: { name: string; artifacts: bool
 function remoteConsume(channel: Channel): TaskQueue['consume'] {
   const handlers = new Map<number, DeliveryHandler>()
   const lost = new Map<number, AbortController>()
-  channel.answer('deliver', async ({ consumer, delivery, offer, deliveries }) => {
+  channel.answer('deliver', async ({ consumer, delivery, offer, deliveries, earlierWorkers }) => {
     const controller = new AbortController()
     lost.set(delivery, controller)
     const progress = (value: unknown): void => void channel.request('progress', { delivery, value })
-    await handlers.get(consumer)?.({ offer, deliveries, signal: controller.signal, progress })
+    await handlers.get(consumer)?.({ offer, deliveries, earlierWorkers, signal: controller.signal, progress })
   })
   channel.answer('lose', ({ delivery, reason }) => lost.get(delivery)?.abort(fromWire(reason)))
   return async (lane, handler, { workerId, concurrency, claimTtlMs, signal }) => {

@@ -49,7 +49,8 @@ function answerForQueue(channel: Channel, { queue }: Adapter): void {
       deliveries.set(delivery, handed)
       const lose = (): void => void channel.request('lose', { delivery, reason: toWire(handed.signal.reason) })
       handed.signal.addEventListener('abort', lose, { once: true })
-      await channel.request('deliver', { consumer, delivery, offer: handed.offer, deliveries: handed.deliveries })
+      const { offer, deliveries: times, earlierWorkers } = handed
+      await channel.request('deliver', { consumer, delivery, offer, deliveries: times, earlierWorkers })
     }
     consumers.set(consumer, await queue.consume(lane, handler, options))
   })

@@ -117,6 +117,7 @@ export class CommitPipeline {
   private appendStartedAt: number | null = null
   private stopped: RepriseError | null = null
   private advancing = false
+  private catchingUp = true
   private current: Batch | null = null
   /** Ahead of the log by what is under way. Read only. */
   readonly state: LoadedRun['state']
@@ -163,8 +164,14 @@ export class CommitPipeline {
     })
   }
 
+  /** Everything that had come back is recorded: what is asked for now may go out. Before, it is planned. */
+  caughtUp(): void {
+    this.catchingUp = false
+  }
+
   /** From now on planned tasks go out as slots become free. */
   letOut(): void {
+    this.catchingUp = false
     this.advancing = true
     this.poke()
   }
@@ -253,7 +260,8 @@ export class CommitPipeline {
 
   context(): DecideContext {
     const nowMs = this.options.runtime.now()
-    return { nowMs, now: isoTime(nowMs), holderId: this.options.actor }
+    const always = { nowMs, now: isoTime(nowMs), holderId: this.options.actor }
+    return this.catchingUp ? { ...always, isCatchingUp: true } : always
   }
 
   /** A decision that fits into one commit stands in one: a crash leaves all of it or nothing. */

@@ -90,7 +90,7 @@ async function loadWhole(log: CommitLog, runId: RunId, dropped: string | null): 
   let state = initialState()
   // Not over `readCommits`: a generator would add a promise per commit.
   for await (const lines of log.read(runId)) {
-    for (const line of lines) state = reduceCommit(state, upcastCommit(chain.next(line)))
+    for (const line of lines) state = fold(state, upcastCommit(chain.next(line)))
   }
   checkRunId(state.runId, runId)
   const basis = { snapshotCommits: 0, snapshotVersion: 0, dropped }
@@ -106,6 +106,19 @@ export function integrityEvidence({ state, commits, head, basis }: LoadedRun): s
       : `a snapshot stands for the first ${snapshotCommits}, the last of these and the ${commits - snapshotCommits} behind it were checked`
   const doubt = dropped === null ? '' : `; a snapshot was left aside: ${dropped}`
   return `${commits} commits, ${state.version} events, head ${head}; ${checked}${doubt}`
+}
+
+/** A log whose bytes verify can still say what cannot be: whoever wrote it broke the rules, and nothing can be built on it. */
+function fold(state: RunState, commit: Commit): RunState {
+  try {
+    return reduceCommit(state, commit)
+  } catch (error) {
+    throw new RepriseError(
+      'LOG_CORRUPT',
+      `Commit ${commit.index} of run ${state.runId} is intact, and its events contradict what comes before them: ${(error as Error).message} Nothing was changed.`,
+      { cause: error, details: { index: commit.index } },
+    )
+  }
 }
 
 /** What `verifyRun` found. */
@@ -141,7 +154,7 @@ export async function verifyRun(log: CommitLog, runId: RunId): Promise<LogVerdic
 }
 
 /** A log that was copied to another name is still the log of its run: two of them must not go on as one. */
-function checkRunId(found: RunId | null, runId: RunId): void {
+export function checkRunId(found: RunId | null, runId: RunId): void {
   if (found === null || found === runId) return
   throw new RepriseError(
     'RUN_MISMATCH',

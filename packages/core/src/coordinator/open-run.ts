@@ -35,7 +35,7 @@ export interface OpenRunOptions {
   readonly waitForMs?: number
   /** The mode that the caller believes the run to be in; a difference is corrected, on record. */
   readonly expectMode?: Mode
-  /** Bounds the resume gates. Milliseconds. */
+  /** Bounds the resume gates (`GATE_FAILED`), and then the rest of the inbox (`TIMEOUT`). Milliseconds, default 60,000. */
   readonly resumeTimeoutMs?: number
   /**
    * How long a commit that the adapter cannot take is tried again, so that a server may restart or a disk be freed.
@@ -83,7 +83,7 @@ const optionsSchema = z.strictObject({
       z.boolean(),
       z.string().min(1),
       z.custom<StateFileStore>(
-        (value) => typeof (value as StateFileStore | null)?.replace === 'function',
+        (value) => typeof value === 'object' && typeof (value as StateFileStore | null)?.replace === 'function',
         'pass true, a path, or what stateFileAt returns',
       ),
     ])
@@ -105,6 +105,8 @@ const optionsSchema = z.strictObject({
 })
 type Parsed = z.output<typeof optionsSchema>
 
+/** What opening has to give back what it holds once its signal has aborted. Milliseconds. */
+const abortGraceMs = 15_000
 /** Zombies that append while we take over make us start again, this often. */
 const takeoverTriesMax = 5
 
@@ -124,10 +126,36 @@ const gateOfCode: Partial<Record<ErrorCode, ResumeGate>> = {
 export async function openRun(options: OpenRunOptions): Promise<Run> {
   const parsed = parseOptions(options)
   try {
-    return await open(options, parsed)
+    return await unlessAborted(open(options, parsed), options)
   } catch (error) {
     throw namingGate(error)
   }
+}
+
+/**
+ * Opening looks at the signal between its calls and gives back what it holds. A port that does not answer at all must not
+ * keep who wants to leave: what opens later all the same is let go.
+ */
+async function unlessAborted(opening: Promise<Run>, { signal, runId, runtime = systemRuntime }: OpenRunOptions) {
+  if (signal === undefined) return opening
+  const done = new AbortController()
+  const silence = new Promise<null>((resolve) => {
+    const onAbort = () => void runtime.sleep(abortGraceMs, done.signal).then(() => resolve(null))
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true, signal: done.signal })
+  })
+  try {
+    const run = await Promise.race([opening, silence])
+    if (run !== null) return run
+  } finally {
+    done.abort()
+  }
+  opening.then((run) => run.close()).catch(() => {})
+  throw new RepriseError(
+    'ABORTED',
+    `Opening run ${runId} was aborted, and a call of its adapter has not ended for ${abortGraceMs} ms since. Open it again to go on.`,
+    { details: { runId } },
+  )
 }
 
 async function open(options: OpenRunOptions, parsed: Parsed): Promise<Run> {

@@ -90,8 +90,10 @@ export class RunCore {
     this.stateFile =
       options.stateFile &&
       new StateFileKeeper({
-        ...{ store: options.stateFile, runId, runtime, pipeline: this.pipeline, onFailed },
+        ...{ store: options.stateFile, runId, runtime, pipeline: this.pipeline },
         onDrift: (drift) => this.emit('state-file-drift', drift),
+        // The last write comes when this has ended, and nobody else tells of it.
+        onFailed: (error) => this.emit('transport-failed', error),
       })
     this.snapshots = snapshotKeeper(options, this.pipeline, onFailed)
     this.feed = new ResultFeed(
@@ -118,13 +120,23 @@ export class RunCore {
     return this.ending.signal
   }
 
-  /** Decides what somebody asks for. A run is only called complete while its state file says what the log says. */
+  /**
+   * Decides what somebody asks for. A run is only called complete while its state file says what the log says; whoever
+   * is told of a round, or of the end, finds it in the file as well.
+   */
   async command(command: Command, options: SubmitOptions = {}): Promise<Decision> {
-    if (this.stateFile === null || !completes(command)) return this.pipeline.submit(command, options)
+    const { stateFile } = this
+    if (stateFile === null || !asksFor(command, ['complete', 'fail', 'round']))
+      return this.pipeline.submit(command, options)
     try {
-      return await this.pipeline.submit(command, { ...options, projection: await this.stateFile.sync() })
+      const projection = asksFor(command, ['complete']) ? await stateFile.sync() : undefined
+      const decision = await this.pipeline.submit(command, { ...options, ...(projection && { projection }) })
+      if (decision.ok) await stateFile.flush()
+      return decision
     } catch (error) {
       if (!isRepriseError(error, 'STATE_FILE_FAILED')) throw error
+      // It may just have been found out that the run is somebody else's.
+      if (this.signal.aborted) throw this.signal.reason
       return { ok: false, refusal: error }
     }
   }
@@ -273,6 +285,7 @@ export class RunCore {
     this.receiptsRecorded.reject(error)
     this.caughtUp.reject(error)
     this.deliverer.stop()
+    this.stateFile?.stop()
     this.feed.close(error)
     if (error.code === 'LOCK_LOST') this.emit('lock-lost', error)
     this.emit('stopped', error)
@@ -313,8 +326,8 @@ function snapshotKeeper(
   return new SnapshotKeeper({ ...{ store, runId, runtime, pipeline, everyEvents, onFailed }, loaded })
 }
 
-const completes = (command: Command): boolean =>
-  command.type === 'complete' || (command.type === 'round' && command.decide.some(({ type }) => type === 'complete'))
+const asksFor = (command: Command, types: readonly Command['type'][]): boolean =>
+  types.includes(command.type) || (command.type === 'round' && command.decide.some(({ type }) => types.includes(type)))
 
 const adapterClosed = (runId: RunId): RepriseError =>
   new RepriseError(

@@ -26,6 +26,6 @@ export interface RunEvents {
   'lock-lost': [RepriseError]
   /** Nothing more can be appended, for whatever reason. `lock-lost` comes first if that is it. */
   stopped: [RepriseError]
-  /** The log, the queue, the inbox or what its messages need, or the renewal of the lease failed; it is tried again. */
+  /** The log, the queue, the inbox or what its messages need, the lease or the state file failed; it is tried again. */
   'transport-failed': [unknown]
 }

@@ -1,45 +1,60 @@
-import { readStateFile, stateFileBody, stateFileText } from '../flow/state-file-text.js'
+import { judgeStateFile, type StateFileDriftKind, type StateFileVerdict } from '../flow/judge-state-file.js'
+import { readStateFile, type StateFileOrigin, stateFileBody, stateFileText } from '../flow/state-file-text.js'
 import type { Runtime } from '../ports/runtime.js'
 import type { StateFileStore } from '../ports/state-file.js'
 import { RepriseError } from '../protocol/errors.js'
 import type { RunId } from '../protocol/ids.js'
+import { answered } from './answered.js'
 import type { CommitPipeline } from './commit-pipeline.js'
 
 /** Between two writes: what changes meanwhile is written once. Milliseconds. */
 const writeEveryMs = 200
+/** Between two writes that fail, at most. Milliseconds. */
+const writeBackoffMaxMs = 5_000
+/** Somebody who writes as often as we do must not keep us busy for ever. */
+const replaceTriesMax = 5
+/** Texts that one keeper keeps aside: two programs on one file must not fill the disk. */
+const keptMax = 20
 
 export interface StateFileKeeperOptions {
   readonly store: StateFileStore
   readonly runId: RunId
   readonly runtime: Runtime
   readonly pipeline: CommitPipeline
-  /** The file was not as we left it, and has been repaired. Must not throw. */
+  /** The file was not as we left it, and is repaired now. Must not throw. */
   readonly onDrift: (drift: StateFileDrift) => void
-  /** A write that is tried again with the next change. Must not throw. */
+  /** A write that is tried again. Must not throw. */
   readonly onFailed: (error: unknown) => void
 }
 
 /** How a state file differed from what its run's log says. */
 export interface StateFileDrift {
   readonly path: string
-  readonly found: 'missing' | 'edited' | 'older' | 'foreign' | 'other-run' | 'other-history'
+  readonly found: StateFileDriftKind
   /** Where what was found is kept, if it was not ours. */
   readonly keptAs: string | null
   /** One sentence. */
   readonly text: string
 }
 
+interface Written {
+  readonly version: number
+  readonly text: string
+}
+
 /**
  * Keeps the state file equal to the log: after commits, never before, in the background, so that the log waits for nothing.
- * What others wrote into it is kept aside.
+ * What others wrote into it is kept aside. It writes nothing before `repair` has looked at what stands there.
  */
 export class StateFileKeeper {
   private dirty = false
   private writing: Promise<void> | null = null
-  /** One write at a time. */
+  /** One at a time. */
   private turn: Promise<unknown> = Promise.resolve()
-  /** What we wrote last. */
-  private last: string | null = null
+  /** What should stand there: what we wrote last, or what `repair` has judged. `undefined`: not looked at yet. */
+  private expected: string | null | undefined
+  private kept = 0
+  private stopped = false
   private readonly ending = new AbortController()
 
   constructor(private readonly options: StateFileKeeperOptions) {}
@@ -52,121 +67,153 @@ export class StateFileKeeper {
    * For the resume gate: compares the file with the log as it was found, keeps aside what is not ours, and makes it equal to
    * the log as it is now. `null`: nothing had to be repaired. `GATE_FAILED` if the file knows more than the log.
    */
-  async repair(found: { readonly version: number; readonly hash: string }): Promise<StateFileDrift | null> {
-    const text = await this.read()
-    const drift = await this.driftOf(text, found)
-    await this.write()
-    // A new run has none yet.
-    return found.version === 0 && drift?.found === 'missing' ? null : drift
+  repair(found: { readonly version: number; readonly hash: string }): Promise<StateFileDrift | null> {
+    return this.inTurn(async () => {
+      const text = await this.read()
+      const { runId } = this.options
+      const verdict = judgeStateFile(text, { runId, version: found.version, commit: found.hash })
+      if (verdict.found === 'ahead') throw this.ahead(verdict.version, found.version)
+      const drift = await this.driftOf(verdict, text)
+      this.expected = text
+      await this.replace()
+      // A new run has none yet.
+      return found.version === 0 && drift?.found === 'missing' ? null : drift
+    })
   }
 
   /** A commit is durable: the file is behind. */
   follow(): void {
+    if (this.expected === undefined) return
     this.dirty = true
     this.writing ??= this.run()
   }
 
   /** Makes the file equal to the log now, and reads it back. Says what was compared. `STATE_FILE_FAILED` if it cannot. */
-  async sync(): Promise<string> {
-    const { version, text } = await this.write()
-    if ((await this.read()) === text) return `${this.path} was read back and is that of version ${version}`
-    throw this.failed('it is not what was just written: somebody else writes it', undefined)
+  sync(): Promise<string> {
+    return this.inTurn(async () => {
+      const { version, text } = await this.replace()
+      if ((await this.read()) === text) return `${this.path} was read back and is that of version ${version}`
+      throw this.failed('it is not what was just written: somebody else writes it', undefined)
+    })
+  }
+
+  /** Makes the file equal to the log now; a failure is told like one in the background. */
+  async flush(): Promise<void> {
+    if (this.expected === undefined || this.stopped) return
+    try {
+      await this.inTurn(() => this.replace())
+    } catch (error) {
+      this.tell(error)
+    }
   }
 
   /** Writes what is left to write, and no more after that. */
   async close(): Promise<void> {
     this.ending.abort()
     await this.writing
-    if (this.last === null && !this.dirty) return
-    await this.write().catch(this.options.onFailed)
+    await this.flush()
+  }
+
+  /** Writes no more: the run is somebody else's, or the log says nothing any more. */
+  stop(): void {
+    this.stopped = true
+    this.ending.abort()
   }
 
   private async run(): Promise<void> {
-    const { runtime, onFailed } = this.options
-    while (this.dirty && !this.ending.signal.aborted) {
+    const { runtime } = this.options
+    const { signal } = this.ending
+    let waitMs = writeEveryMs
+    while (this.dirty && !signal.aborted) {
       this.dirty = false
       try {
-        await this.write()
+        await this.inTurn(() => this.replace())
+        waitMs = writeEveryMs
       } catch (error) {
         this.dirty = true
-        onFailed(error)
+        this.tell(error)
+        waitMs = Math.min(waitMs * 2, writeBackoffMaxMs)
       }
-      await runtime.sleep(writeEveryMs, this.ending.signal)
+      await runtime.sleep(waitMs, signal)
     }
     this.writing = null
   }
 
-  /** Replaces the file by what the newest durable commit says. */
-  private write(): Promise<{ version: number; text: string }> {
-    const written = this.turn.then(() => this.replace())
-    this.turn = written.catch(() => {})
-    return written
+  private tell(error: unknown): void {
+    if (!this.stopped) this.options.onFailed(error)
   }
 
-  private async replace(): Promise<{ version: number; text: string }> {
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.turn.then(work)
+    this.turn = done.catch(() => {})
+    return done
+  }
+
+  /** Replaces the file by what the newest durable commit says. */
+  private async replace(): Promise<Written> {
     const { pipeline, runId, onDrift } = this.options
     const { value: body, version, hash: commit } = await pipeline.snapshot(stateFileBody)
     const text = stateFileText({ runId, version, commit }, body)
-    if (this.last !== null) {
+    for (let tries = 0; tries < replaceTriesMax; tries++) {
       const there = await this.read()
-      if (there === text) return { version, text }
-      if (there !== this.last) {
-        const drift = await this.driftOf(there, { version, hash: commit })
+      if (there !== text && there !== this.expected) {
+        const drift = await this.driftOf(await this.judge(there, { runId, version, commit }), there)
         if (drift !== null) onDrift(drift)
+        this.expected = there
+      }
+      if (there === text || (await this.put(text, there))) {
+        this.expected = text
+        return { version, text }
       }
     }
-    try {
-      await this.options.store.replace(text)
-    } catch (error) {
-      throw this.failed('it could not be written', error)
-    }
-    this.last = text
-    return { version, text }
+    throw this.failed(`somebody else wrote it ${replaceTriesMax} times meanwhile`, undefined)
   }
 
-  private async read(): Promise<string | null> {
-    try {
-      return await this.options.store.read()
-    } catch (error) {
-      throw this.failed('it could not be read', error)
-    }
+  /** Of a file that is not as this keeper left it. */
+  private async judge(text: string | null, log: StateFileOrigin): Promise<StateFileVerdict> {
+    const verdict = judgeStateFile(text, log, readStateFile(this.expected ?? ''))
+    if (verdict.found === 'same') return { found: 'edited', isOurs: false, what: 'was edited' }
+    if (verdict.found !== 'ahead') return verdict
+    // Most likely a successor wrote it. Its commits say so, and then this coordinator ends.
+    await this.options.pipeline.checkFence().catch(() => {})
+    throw this.failed(
+      `it is of version ${verdict.version} and the log was of ${log.version} here, so that another coordinator may hold the run, or somebody put it there; it is left as it is, move it away if it is wrong`,
+      undefined,
+    )
   }
 
-  private async driftOf(text: string | null, log: { version: number; hash: string }): Promise<StateFileDrift | null> {
+  private async driftOf(verdict: StateFileVerdict, text: string | null): Promise<StateFileDrift | null> {
+    if (verdict.found === 'same' || verdict.found === 'ahead') return null
     const { path } = this
-    if (text === null) {
-      return { path, found: 'missing', keptAs: null, text: `${path} was missing and has been written` }
+    const { found, what, isOurs } = verdict
+    const keptAs = isOurs || text === null ? null : await this.keepAside(text, what)
+    const keeping = keptAs === null ? '' : `what it said is kept in ${keptAs}, and `
+    return { path, found, keptAs, text: `${path} ${what}; ${keeping}it has been written again` }
+  }
+
+  private async keepAside(text: string, what: string): Promise<string> {
+    if (this.kept === keptMax) {
+      const advice = `${keptMax} texts are kept beside it already: give each run a file of its own, and let nobody else write it`
+      throw this.failed(`it ${what}, and ${advice}`, undefined)
     }
-    const said = readStateFile(text)
-    const { runId } = this.options
-    if (said?.intact && said.runId === runId) {
-      if (said.version > log.version) throw this.ahead(said.version, log.version)
-      if (said.version === log.version && said.commit === log.hash) return null
-      if (said.version < log.version) {
-        return {
-          ...{ path, found: 'older' as const, keptAs: null },
-          text: `${path} was of version ${said.version}, the log of ${log.version}; it has been written again`,
-        }
-      }
-    }
-    const found =
-      said === null ? 'foreign' : said.runId !== runId ? 'other-run' : said.intact ? 'other-history' : 'edited'
-    const what = {
-      foreign: 'was not a state file',
-      'other-run': `was that of run ${said?.runId}`,
-      'other-history': 'was of another history of this run',
-      edited: 'was edited',
-    }[found]
+    const kept = await this.call(this.options.store.keepAside(text), `it ${what}, and that could not be kept aside`)
+    this.kept++
+    return kept
+  }
+
+  private read(): Promise<string | null> {
+    return this.call(this.options.store.read(), 'it could not be read')
+  }
+
+  private put(text: string, expected: string | null): Promise<boolean> {
+    return this.call(this.options.store.replace(text, expected), 'it could not be written')
+  }
+
+  private async call<T>(call: Promise<T>, what: string): Promise<T> {
     try {
-      const keptAs = await this.options.store.keepAside(text)
-      return {
-        path,
-        found,
-        keptAs,
-        text: `${path} ${what}; what it said is kept in ${keptAs}, and it has been written again`,
-      }
+      return await answered(call, `The state file ${this.path}`, this.options.runtime)
     } catch (error) {
-      throw this.failed(`it ${what}, and that could not be kept aside`, error)
+      throw this.failed(what, error)
     }
   }
 
@@ -185,7 +232,7 @@ export class StateFileKeeper {
     const why = cause === undefined ? '' : ` (${(cause as Error)?.message ?? cause})`
     return new RepriseError(
       'STATE_FILE_FAILED',
-      `The state file ${this.path} of run ${runId} failed: ${what}${why}. The log is not touched by that. Mend the path or its permissions.`,
+      `The state file ${this.path} of run ${runId} failed: ${what}${why}. The log is not touched by that. Mend the path, its permissions or the space on its disk; an open run writes the file again by itself.`,
       { cause, details: { runId, path: this.path } },
     )
   }

@@ -22,6 +22,8 @@ export interface OpenTaskView {
   readonly input: JsonValue
   /** Who answers for it. */
   readonly owner: string
+  /** What was to come back, as whoever dispatched it has said. */
+  readonly returns: string | null
   readonly lane: string
   readonly attempt: number
   readonly attemptsMax: number
@@ -55,7 +57,7 @@ export interface StoppedTaskView extends OpenTaskView {
   readonly receipt: Receipt | null
 }
 
-/** A run as its log tells it up to `version`. A copy: it does not change. */
+/** A run as its log tells it up to `version`. */
 export interface RunView {
   readonly runId: string
   readonly goal: string
@@ -125,7 +127,10 @@ function tasksOf(state: RunState, ids: Iterable<TaskId>): OpenTask[] {
 
 function taskView(state: RunState, { spec, attempt, changedAt }: OpenTask): OpenTaskView {
   const { taskId, kind, input, lane } = spec
-  return { taskId, kind, input, owner: ownerOf(spec), lane, attempt, attemptsMax: attemptsMax(state, spec), changedAt }
+  return {
+    ...{ taskId, kind, input, owner: ownerOf(spec), returns: spec.returns ?? null, lane, attempt, changedAt },
+    attemptsMax: attemptsMax(state, spec),
+  }
 }
 
 function receivedView(state: RunState, task: OpenTask): ReceivedTaskView[] {

@@ -1,5 +1,6 @@
 import type { RunId, TaskId } from '../protocol/ids.js'
 import type { OpenTask, RunState } from '../protocol/state.js'
+import { copyRecent } from './fork-state.js'
 
 /** Version of the lines of a snapshot. */
 export const snapshotFormat = 1
@@ -76,13 +77,12 @@ export function captureState(state: RunState): CapturedState {
 /** With copies of what folding changes in place; everything else it replaces. */
 function plainFields(state: RunState): PlainFields {
   const { tasks, settled, ready, delayed, dependents, received, stopped, senders, ...fields } = state
-  const { decisions, notes, settled: ended, troubles } = state.recent
   return {
     ...fields,
     criteria: [...state.criteria],
     counts: { ...state.counts },
     spent: { ...state.spent },
-    recent: { decisions: [...decisions], notes: [...notes], settled: [...ended], troubles: [...troubles] },
+    recent: copyRecent(state.recent),
   }
 }
 

@@ -6,6 +6,7 @@ import { blockersOf, count, nextAction } from './next-action.js'
 import { ownerOf } from './run-view.js'
 
 const ownersShown = 50
+const stoppedShown = 50
 const textMax = 500
 
 /** Which commit a state file was made from. */
@@ -38,7 +39,7 @@ export function readStateFile(text: string): (StateFileOrigin & { readonly intac
  */
 export function stateFileBody(state: RunState): string {
   return [
-    `# State of run ${state.runId}`,
+    `# State of run ${code(state.runId ?? '')}`,
     '',
     `Written from the log at version ${state.version}, ${state.at}. Do not edit: an edit is kept aside, and this file is written again.`,
     ...section('Goal', [prose(state.goal)]),
@@ -47,10 +48,7 @@ export function stateFileBody(state: RunState): string {
     ...section('Current step', [currentStep(state)]),
     ...section('Completed', completedLines(state)),
     ...section('Active owners', ownerLines(state)),
-    ...section(
-      'Blockers',
-      blockersOf(state).map((blocker) => `- ${prose(blocker)}`),
-    ),
+    ...section('Blockers', [...blockersOf(state).map((blocker) => `- ${prose(blocker)}`), ...stoppedLines(state)]),
     ...section('Next action', [prose(nextAction(state))]),
     ...section(
       'Next checkpoint',
@@ -71,20 +69,23 @@ const section = (title: string, lines: readonly string[]): string[] => [
   ...(lines.length > 0 ? lines : ['None.']),
 ]
 
-/** Escapes what Markdown would take for a mark, on one line. */
+/**
+ * Escapes on one line what Markdown would take for a mark or an address, and what generators of pages would for a template:
+ * a folder of documents may be one's input.
+ */
 function prose(text: string): string {
-  const line = oneLine(text, textMax)
-    .replace(/[\\`*[\]<>&~|]/g, (mark) => `\\${mark}`)
+  const line = oneLine(text, textMax).trim()
+  if (line === '') return '(empty)'
+  return line
+    .replace(/[\\`*[\]<>&~|${}@]|(?<=\{)%|:(?=\/\/)|(?<=www)\./gi, (mark) => `\\${mark}`)
     .replace(/(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])/gu, '\\_')
-  return line.replace(/^(\s*)([#+\-=])/, '$1\\$2').replace(/^(\s*\d+)([.)])/, '$1\\$2')
+    .replace(/^([#+\-=])/, '\\$1')
+    .replace(/^(\d+)([.)])/, '$1\\$2')
 }
 
-/** An id as code, whatever is in it. */
+/** An id as code, unless it would need escapes. */
 function code(text: string): string {
-  const line = oneLine(text, textMax)
-  const longest = Math.max(0, ...[...line.matchAll(/`+/g)].map(([run]) => run.length))
-  const fence = '`'.repeat(longest + 1)
-  return longest === 0 ? `${fence}${line}${fence}` : `${fence} ${line} ${fence}`
+  return /^[\w.:@/-]{1,256}$/.test(text) ? `\`${text}\`` : prose(text)
 }
 
 const criteriaLines = (state: RunState): string[] =>
@@ -134,6 +135,20 @@ function completedLines({ counts, recent }: RunState): string[] {
 const settledLine = ({ version, at, event }: Remembered): string =>
   `- ${at} (version ${version}) ${prose(describeEvent(event))}`
 
+/** What stopped, why, and by the worker's own account where and how to go on. */
+function stoppedLines({ stopped, tasks }: RunState): string[] {
+  const lines: string[] = []
+  for (const id of stopped) {
+    if (lines.length === stoppedShown) return [...lines, `- and ${stopped.size - stoppedShown} more tasks that stopped`]
+    const { spec, attempt, stopReason, receipt } = tasks.get(id) as OpenTask
+    const { stoppedAt, resumeInstructions } = receipt?.error ?? {}
+    const where = stoppedAt === undefined ? '' : `; stopped at: ${prose(stoppedAt)}`
+    const how = resumeInstructions === undefined ? '' : `; to go on: ${prose(resumeInstructions)}`
+    lines.push(`- ${code(spec.taskId)} after attempt ${attempt}: ${prose(stopReason ?? '')}${where}${how}`)
+  }
+  return lines
+}
+
 function ownerLines(state: RunState): string[] {
   if (state.mode === 'closed') return []
   const lines =
@@ -141,7 +156,11 @@ function ownerLines(state: RunState): string[] {
       ? ['- coordinator: nobody holds the run']
       : [`- coordinator: ${code(state.lock.holder.id)} since ${state.lock.at}`]
   const out: OpenTask[] = []
-  for (const task of state.tasks.values()) if (task.phase === 'out' && out.length < ownersShown) out.push(task)
+  const shown = Math.min(ownersShown, state.counts.out)
+  for (const task of state.tasks.values()) {
+    if (out.length === shown) break
+    if (task.phase === 'out') out.push(task)
+  }
   for (const { spec, attempt, dispatchedAt, deadlineAt } of out) {
     const returns = spec.returns === undefined ? 'a receipt that passes every gate' : prose(spec.returns)
     lines.push(
