@@ -153,6 +153,18 @@ describe('a clock that jumps', () => {
   })
 })
 
+it('a look that takes long does not stretch the time after which something is told', async () => {
+  const stage = new WatchStage()
+  const held = await stage.open()
+  await stage.clock.run(held.run.dispatch(request('t1', { timeoutMs: dayMs })))
+  stage.intercept(({ method, phase }) =>
+    method === 'holders' && phase === 'before' ? stage.outside.runtime.sleep(4_000).then(() => 'go') : 'go',
+  )
+  const { told } = await stage.watch({ intervalMs: 1_000 })
+  await stage.clock.advance(stalledAfterMs + 30_000)
+  expect(kinds(told)).toEqual(['attempt-stalled'])
+})
+
 describe('a port that fails', () => {
   const twoDead = async (stage: WatchStage) => {
     const dead = await stage.open()
