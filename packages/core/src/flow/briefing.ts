@@ -111,12 +111,14 @@ export interface Briefing {
   readonly out: Told<BriefedAttempt>
   readonly planned: Told<BriefedPlan>
   readonly settled: { readonly accepted: number; readonly cancelled: number; readonly abandoned: number }
+  /** How many were refused at a gate. They changed nothing; the log has each with its gate. */
+  readonly receiptsRefused: number
   readonly lastAccepted: Told<BriefedEvent>
   /** What was decided, and why: newest last, as the lists below. */
   readonly decisions: Told<BriefedEvent>
   /** What went wrong by itself. */
   readonly troubles: Told<BriefedEvent>
-  /** How many receipts and commands were refused; the newest commands among them. The log has all, `taskChain` those of a task. */
+  /** Commands from elsewhere that were refused. */
   readonly refusals: Told<BriefedEvent>
   readonly notes: Told<BriefedEvent>
   readonly budgets: Budgets | null
@@ -149,10 +151,11 @@ export function briefingOf(state: RunState, decide: Decide): Briefing {
       return { taskId, kind, notBefore, waitingFor }
     }),
     settled: { accepted, cancelled, abandoned },
+    receiptsRefused: counts.receiptsRejected,
     lastAccepted: eventsOf(accepts, accepted),
     decisions: eventsOf([...recent.decisions, ...recent.givenUp].sort((a, b) => a.version - b.version)),
     troubles: eventsOf(recent.troubles),
-    refusals: eventsOf(recent.refusals, counts.receiptsRejected + counts.commandsRefused),
+    refusals: eventsOf(recent.refusals, counts.commandsRefused),
     notes: eventsOf(recent.notes),
     budgets: state.policy === null ? null : budgetsOf(state),
     may: permissionsOf(state, decide),

@@ -148,7 +148,7 @@ export function reduceEvent(state: RunState, event: RunEvent): RunState {
       return state
     }
     case 'receipt-rejected':
-      // Nothing else (I6): whoever forges receipts must not change what a reader is shown either.
+      // Nothing else: whoever forges receipts must not push out what is remembered either.
       state.counts.receiptsRejected++
       return state
     case 'task-accepted':
