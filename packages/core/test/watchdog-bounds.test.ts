@@ -153,6 +153,18 @@ describe('a clock that jumps', () => {
   })
 })
 
+it('a look that takes long does not stretch the time after which something is told', async () => {
+  const stage = new WatchStage()
+  const held = await stage.open()
+  await stage.clock.run(held.run.dispatch(request('t1', { timeoutMs: dayMs })))
+  stage.intercept(({ method, phase }) =>
+    method === 'holders' && phase === 'before' ? stage.outside.runtime.sleep(4_000).then(() => 'go') : 'go',
+  )
+  const { told } = await stage.watch({ intervalMs: 1_000 })
+  await stage.clock.advance(stalledAfterMs + 30_000)
+  expect(kinds(told)).toEqual(['attempt-stalled'])
+})
+
 describe('a port that fails', () => {
   const twoDead = async (stage: WatchStage) => {
     const dead = await stage.open()
@@ -331,17 +343,11 @@ describe('a thousand runs', () => {
 
   it('are watched a bounded number at a time, every dead one is told once, and idle ones cost one look at their head', async () => {
     const stage = new WatchStage()
-    const process = stage.process()
     const dead: string[] = []
     for (let n = 0; n < 1_000; n++) {
-      const runId = `run-${n}`
-      if (n % 50 === 0) {
-        const held = await stage.open({ runId })
-        held.adapter.kill()
-        dead.push(runId)
-      } else {
-        await stage.close(await stage.open({ runId }, process))
-      }
+      const isDead = n % 50 === 0
+      stage.plant(`run-${n}`, !isDead)
+      if (isDead) dead.push(`run-${n}`)
     }
     const { told, errors, watchdog } = await stage.watch({ runsPerLookMax: 250 })
     await stage.clock.advance(20 * intervalMs)
