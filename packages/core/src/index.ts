@@ -1,7 +1,16 @@
 // The public API, name by name. What is not here is not promised.
 export { acceptedReceipts } from './coordinator/accepted-receipts.js'
-export { type BriefingOptions, briefRun, type RunBriefing } from './coordinator/brief-run.js'
-export { type LoadedRun, type LogVerdict, loadRun, readCommits, verifyRun } from './coordinator/load-run.js'
+export { type BriefingOptions, type BriefRunOptions, briefRun, type RunBriefing } from './coordinator/brief-run.js'
+export { changesSince } from './coordinator/changes-since.js'
+export {
+  type LoadedRun,
+  type LoadOptions,
+  type LogBasis,
+  type LogVerdict,
+  loadRun,
+  readCommits,
+  verifyRun,
+} from './coordinator/load-run.js'
 export { type OpenRunOptions, openRun } from './coordinator/open-run.js'
 export type { CommandOutcome, CompletionReport, DispatchReport, RoundReport } from './coordinator/outcomes.js'
 export type { OutputSchema } from './coordinator/output-schema.js'
@@ -16,17 +25,23 @@ export {
   type SentCommand,
   sendCommand,
 } from './coordinator/send-command.js'
+export type { Settlement } from './coordinator/settlements.js'
 export type { StateFileDrift } from './coordinator/state-file-keeper.js'
+export { type EarlierAttempt, type TaskChain, type TaskChainOptions, taskChain } from './coordinator/task-chain.js'
 export type { TaskResult } from './coordinator/task-result.js'
 export type {
   BriefedAttempt,
   BriefedCriterion,
   BriefedEvent,
+  BriefedPlan,
   BriefedReceipt,
   BriefedStop,
   Briefing,
+  Excerpt,
   Told,
 } from './flow/briefing.js'
+export type { ChainGap } from './flow/chain-gap.js'
+export type { ChainLink, ChainLinkName } from './flow/chain-links.js'
 export { decideCommand, type InternalCommand } from './flow/decide-command.js'
 export type { ContextBasis, DecideContext, Decided, Decision, Refusal, SpawnRefusal } from './flow/decision.js'
 export { describeEvent } from './flow/describe-event.js'
@@ -49,9 +64,22 @@ export type {
 } from './flow/run-view.js'
 export { readStateFile, type StateFileOrigin } from './flow/state-file-text.js'
 export { statusTable } from './flow/status-table.js'
+export type { LogMark, MessagePlace, RefusedReceipt } from './flow/task-history.js'
+export { allOf } from './patterns/all-of.js'
+export { type FirstOf, firstOf } from './patterns/first-of.js'
+export type { Judge, PatternOptions, Verdict } from './patterns/judge.js'
+export { type MapOverOptions, type MapOverReport, mapOver } from './patterns/map-over.js'
+export {
+  type PipelineOptions,
+  type PipelineResult,
+  pipeline,
+  type Stage,
+  type StageInput,
+} from './patterns/pipeline.js'
 export type { Adapter, Diagnosis, Finding } from './ports/adapter.js'
 export { type AdapterParts, combineAdapters } from './ports/combine-adapters.js'
 export type { Runtime } from './ports/runtime.js'
+export type { SnapshotStore } from './ports/snapshot-store.js'
 export type { StateFileStore } from './ports/state-file.js'
 export type { Command, CommandInput, RecoverCommand, RoundCommand } from './protocol/commands.js'
 export { type ErrorCode, errorCodes, isRepriseError, RepriseError } from './protocol/errors.js'
@@ -91,6 +119,11 @@ export type { TimeInput } from './protocol/time.js'
 export { type Closeable, type CloseOnSignalsOptions, closeOnSignals } from './runtime/on-signals.js'
 export { stateFileAt } from './runtime/state-file-at.js'
 export { systemRuntime } from './runtime/system-runtime.js'
+export type { Incident, IncidentKind, StallReason } from './watchdog/incident.js'
+export { startWatchdog } from './watchdog/start-watchdog.js'
+export type { Watchdog } from './watchdog/watchdog.js'
+export type { WatchdogEvents } from './watchdog/watchdog-events.js'
+export type { IncidentNotice, WatchdogOptions } from './watchdog/watchdog-options.js'
 export { AttemptFailure, type AttemptFailureOptions, isAttemptFailure } from './worker/attempt-failure.js'
 export { type ReceiptErrorCode, receiptErrorCodes } from './worker/attempt-result.js'
 export { defineTask, type TaskDefinition, type TaskHandler, type TaskOptions } from './worker/define-task.js'

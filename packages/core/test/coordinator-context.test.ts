@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
+import { changesSince } from '../src/coordinator/changes-since.js'
 import { issueToken } from '../src/coordinator/context-token.js'
 import { sendCommand } from '../src/coordinator/send-command.js'
 import type { CommandInput } from '../src/protocol/commands.js'
 import type { RunId } from '../src/protocol/ids.js'
-import { goal, RunStage, request, requests, runId } from './run-stage.js'
+import { RunStage, request, requests, runId } from './run-stage.js'
 
 const reason = 'because'
 const dispatch: CommandInput = { type: 'dispatch', tasks: [request('new')] }
@@ -73,6 +74,56 @@ describe('a command with a context token', () => {
     },
   )
 
+  it('that gives a task up is stale when a task that needs it has come in since, which would go with it', async () => {
+    const { execute, run, stage, token } = await scene()
+    await stage.clock.run(run.dispatch([request('n1', { after: ['t2'] }), request('n2', { after: ['n1'] })]))
+    const outcome = await execute({ type: 'abandon', taskId: 't2', reason }, token)
+    expect(outcome).toMatchObject({
+      ok: false,
+      code: 'STALE_CONTEXT',
+      message: expect.stringMatching(/task n1 has changed .* and needs t2/),
+    })
+    // Nothing new needs this one.
+    expect(await execute({ type: 'abandon', taskId: 't3', reason }, token)).toMatchObject({ ok: true })
+    expect(await execute({ type: 'cancel', taskId: 't2', reason })).toMatchObject({ ok: true })
+    expect(run.status.counts).toMatchObject({ cancelled: 3, abandoned: 1 })
+  })
+
+  it('is told what has changed with any refusal, and nothing when nothing has', async () => {
+    const { execute, run, stage, token } = await scene()
+    const now = await execute({ type: 'accept', taskId: 'nowhere' }, token)
+    expect(now).toMatchObject({ ok: false, code: 'TASK_UNKNOWN' })
+    expect(now).not.toHaveProperty('changes')
+    await stage.clock.run(run.accept('t1'))
+    expect(await execute({ type: 'accept', taskId: 't1' }, token)).toMatchObject({
+      ok: false,
+      code: 'TASK_SETTLED',
+      changes: { newest: expect.arrayContaining([expect.objectContaining({ type: 'task-accepted' })]) },
+    })
+    await stage.clock.run(run.fail('over'))
+    expect(await execute({ type: 'note', text: reason }, token)).toMatchObject({
+      ok: false,
+      code: 'RUN_CLOSED',
+      changes: { newest: expect.arrayContaining([expect.objectContaining({ type: 'run-failed' })]) },
+    })
+  })
+
+  it('is told how much has changed and the newest of it, each on one line', async () => {
+    const { execute, run, stage, token } = await scene()
+    const version = run.status.version
+    for (let i = 1; i <= 120; i++) await stage.clock.run(run.note(`note ${i}\nof many`))
+    await stage.clock.run(run.pause(reason))
+    const outcome = await execute({ type: 'block', reason }, token)
+    if (outcome.ok) throw new Error('it was obeyed')
+    const { total = 0, newest = [] } = outcome.changes ?? {}
+    expect([total, newest.length]).toEqual([run.status.version - version, 50])
+    expect(newest.map((change) => change.version)).toEqual(
+      Array.from({ length: 50 }, (_, i) => run.status.version - 49 + i),
+    )
+    expect(newest[0]?.text).toMatch(/^note: note \d+\\nof many$/)
+    expect(newest.at(-1)).toMatchObject({ type: 'paused', text: 'paused: because' })
+  })
+
   it('is refused when the run was taken up again, whatever it is', async () => {
     const { stage, adapter, token } = await scene()
     adapter.kill()
@@ -134,18 +185,25 @@ describe('a command with a context token', () => {
       events: [{ type: 'command-refused', data: { command: 'block', code: 'STALE_CONTEXT' } }],
     })
   })
-})
 
-describe('a briefing', () => {
-  it('is the same from the log alone as from who holds the run, text and token', async () => {
-    const { stage, run, token } = await scene()
-    const held = await stage.clock.run(run.briefing())
-    const { briefRun } = await import('../src/coordinator/brief-run.js')
-    const read = await stage.clock.run(briefRun(stage.outside.adapter.log, runId))
-    expect(read).toEqual(held)
-    expect(held.token).toBe(token)
-    expect(held.text).toContain(`RUN ${runId} at version ${run.status.version}`)
-    expect(held.text).toContain(JSON.stringify(goal))
-    expect(held.briefing).toMatchObject({ nextAction: expect.stringContaining('evaluate what came back of task t1') })
+  it('tells another process what has happened since, as a refusal tells who holds the run', async () => {
+    const { stage, run, token, execute } = await scene()
+    const changes = (of: string, options?: { max: number }) =>
+      stage.clock.run(changesSince(stage.outside.adapter.log, runId, of, options))
+    expect(await changes(token)).toEqual({ total: 0, newest: [] })
+    await stage.clock.run(run.pause(reason))
+    await stage.clock.run(run.note('and more'))
+    const refused = await execute({ type: 'block', reason }, token)
+    expect(refused).toMatchObject({ code: 'STALE_CONTEXT', changes: await changes(token) })
+    const all = await changes(token)
+    expect(all).toMatchObject({
+      total: 2,
+      newest: [{ type: 'paused' }, { type: 'note-added', text: 'note: and more' }],
+    })
+    expect(await changes(token, { max: 1 })).toEqual({ total: 2, newest: all.newest.slice(1) })
+    await expect(changes('rct1.made.up')).rejects.toMatchObject({ code: 'TOKEN_INVALID' })
+    await expect(changes(token, { max: 0 })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+    const elsewhere = changesSince(stage.outside.adapter.log, 'other' as RunId, token)
+    await expect(stage.clock.run(elsewhere)).rejects.toMatchObject({ code: 'RUN_UNKNOWN' })
   })
 })

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Run } from '../src/coordinator/run.js'
 import type { RoundCommand } from '../src/protocol/commands.js'
 import { limits } from '../src/protocol/limits.js'
+import { busyRun } from './busy-run.js'
 import { follow, RunStage, request, requests } from './run-stage.js'
 
 const dispatch = (...ids: string[]): RoundCommand => ({ type: 'dispatch', tasks: ids.map((id) => request(id)) })
@@ -172,5 +173,103 @@ describe('a round', () => {
       code: 'INVALID_INPUT',
       message: expect.stringContaining('recover.0'),
     })
+  })
+})
+
+describe('the order of a round', () => {
+  it('is READ, RECOVER, DECIDE, PERSIST, REPORT, END, one after the other', async () => {
+    const { stage, run } = await busyRun()
+    const told: string[] = []
+    stage.intercept(({ port, method, phase }) => {
+      if (port === 'log' && method === 'append') told.push(`append ${phase}`)
+      return 'go'
+    })
+    run.on('commit', ({ events }) =>
+      told.push(`commit ending with ${events.findLast(({ type }) => type === 'round-closed')?.type}`),
+    )
+    const { version } = run.status
+    const report = await stage.clock.run(
+      run
+        .round({
+          recover: (view) => {
+            told.push(`recover sees version ${view.version - version}, ${view.stopped.length} stopped`)
+            return [{ type: 'abandon', taskId: 't2', reason: 'no disk' }]
+          },
+          decide: (view) => {
+            told.push(`decide sees ${view.stopped.length} stopped, the log says ${run.status.counts.stopped}`)
+            return [{ type: 'accept', taskId: 't1' }]
+          },
+        })
+        .finally(() => told.push(`report at version ${run.status.version - version}`)),
+    )
+    expect(told).toEqual([
+      'recover sees version 0, 1 stopped',
+      'decide sees 0 stopped, the log says 1',
+      'append before',
+      'append after',
+      'commit ending with round-closed',
+      'report at version 4',
+    ])
+    expect(report.status).toEqual(run.status)
+    expect(stage.of('round-closed')).toEqual([{ round: 1, summary: 'recover: 1 abandon; decide: 1 accept' }])
+  })
+
+  it('does not ask for domain work while what recovers the run is refused', async () => {
+    const { stage, run } = await busyRun()
+    const commits = stage.commits.length
+    let asked = false
+    const report = await stage.clock.run(
+      run.round({
+        recover: () => [{ type: 'abandon', taskId: 'nobody', reason: 'x' }],
+        decide: () => {
+          asked = true
+          return [dispatch('t9')]
+        },
+      }),
+    )
+    expect([asked, stage.commits.length]).toEqual([false, commits])
+    expect(report).toMatchObject({
+      progress: false,
+      code: 'TASK_UNKNOWN',
+      message: expect.stringContaining('Command 1 of "recover" (abandon)'),
+    })
+  })
+
+  it('puts recovery before domain work in the commit, however the commands come', async () => {
+    const { stage, run } = await busyRun()
+    await stage.clock.run(run.pause('lunch'))
+    await stage.send(
+      'command',
+      JSON.stringify({
+        type: 'round',
+        decide: [{ type: 'accept', taskId: 't1' }, dispatch('t5')],
+        recover: [{ type: 'unpause', reason: 'fed' }],
+        summary: 'after lunch',
+      }),
+    )
+    expect(stage.commits.at(-1)?.events.map(({ type }) => type)).toEqual([
+      'unpaused',
+      'task-accepted',
+      'mode-changed',
+      'dispatched',
+      'round-closed',
+      'mode-changed',
+    ])
+  })
+
+  it('waits for the resume gates: one that was sent meanwhile is decided after the last', async () => {
+    const stage = new RunStage()
+    const first = await stage.open()
+    await stage.clock.run(first.run.dispatch(request('t1')))
+    first.adapter.kill()
+    const round = { type: 'round', decide: [{ type: 'accept', taskId: 't1' }], summary: 's' }
+    await stage.send('command', JSON.stringify(round))
+    await stage.answer('t1')
+    await stage.open()
+    const types = stage.events
+      .slice(stage.events.findLastIndex(({ type }) => type === 'lock-acquired'))
+      .map(({ type }) => type)
+    const steps = ['receipt-received', 'resumed', 'task-accepted', 'round-closed'] as const
+    expect(types.filter((type) => (steps as readonly string[]).includes(type))).toEqual(steps)
   })
 })

@@ -43,12 +43,23 @@ describe('closeOnSignals', () => {
     dispose()
   })
 
-  it('takes its listeners off again', () => {
-    const before = process.listenerCount('SIGTERM')
+  it('listens for SIGTERM, SIGINT, SIGHUP and what nobody caught, and takes its listeners off again', () => {
+    const names = ['SIGTERM', 'SIGINT', 'SIGHUP', 'uncaughtException', 'unhandledRejection']
+    const counts = () => names.map((name) => process.listenerCount(name))
+    const before = counts()
     const dispose = closeOnSignals({ close: async () => {} })
-    expect(process.listenerCount('SIGTERM')).toBe(before + 1)
+    expect(counts()).toEqual(before.map((count) => count + 1))
     dispose()
-    expect(process.listenerCount('SIGTERM')).toBe(before)
-    expect(process.listenerCount('SIGINT')).toBe(before)
+    expect(counts()).toEqual(before)
+  })
+
+  it('leaves what nobody caught to others until it closes, if it is told to', () => {
+    const before = process.listenerCount('uncaughtException')
+    const dispose = closeOnSignals({ close: () => gate().promise }, { signals, uncaught: false })
+    expect(process.listenerCount('uncaughtException')).toBe(before)
+    send()
+    expect(process.listenerCount('uncaughtException')).toBe(before + 1)
+    dispose()
+    expect(process.listenerCount('uncaughtException')).toBe(before)
   })
 })

@@ -3,6 +3,7 @@ import { type Briefing, briefingOf } from '../flow/briefing.js'
 import { decideCommand } from '../flow/decide-command.js'
 import { type CountTokens, estimateTokens, fitBriefing } from '../flow/fit-briefing.js'
 import type { CommitLog } from '../ports/commit-log.js'
+import type { SnapshotStore } from '../ports/snapshot-store.js'
 import { RepriseError } from '../protocol/errors.js'
 import type { RunId } from '../protocol/ids.js'
 import type { RunState } from '../protocol/state.js'
@@ -14,6 +15,11 @@ export interface BriefingOptions {
   readonly tokenBudget?: number
   /** Counts the tokens of a text. Default: four characters are one. */
   readonly countTokens?: CountTokens
+}
+
+export interface BriefRunOptions extends BriefingOptions {
+  /** As for `loadRun`: what is kept here is not read again. */
+  readonly snapshots?: SnapshotStore | undefined
 }
 
 /** A briefing as data and as text, with the token of the version that it tells of. */
@@ -51,15 +57,16 @@ export function finishBriefing(whole: Briefing, first: string, options: Briefing
 }
 
 /**
- * A briefing for who does not hold the run. Reads the whole log. `RUN_UNKNOWN` if there is none, `TOO_LARGE` if what must
+ * A briefing for who does not hold the run. Reads the whole log, or what is behind its snapshot. `RUN_UNKNOWN` if there is none, `TOO_LARGE` if what must
  * be told does not fit the budget.
  */
-export async function briefRun(log: CommitLog, runId: RunId, options: BriefingOptions = {}): Promise<RunBriefing> {
-  const { state, first } = await loadRun(log, runId)
+export async function briefRun(log: CommitLog, runId: RunId, options: BriefRunOptions = {}): Promise<RunBriefing> {
+  const { snapshots, ...briefing } = options
+  const { state, first } = await loadRun(log, runId, { snapshots })
   if (first === null) {
     throw new RepriseError('RUN_UNKNOWN', `There is no run ${runId}. Check the run id and where the adapter points.`, {
       details: { runId },
     })
   }
-  return finishBriefing(wholeBriefing(state), first, options)
+  return finishBriefing(wholeBriefing(state), first, briefing)
 }

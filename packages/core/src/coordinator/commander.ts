@@ -2,6 +2,7 @@ import type { Decided, Decision, Refusal } from '../flow/decision.js'
 import { type Command, type CommandInput, commandSchema } from '../protocol/commands.js'
 import { isRepriseError, RepriseError } from '../protocol/errors.js'
 import type { RunId, TaskId } from '../protocol/ids.js'
+import { changesMax } from './changes-since.js'
 import { issueToken, readToken } from './context-token.js'
 import type { CommandOutcome, DispatchReport, RoundReport } from './outcomes.js'
 import { readChanges } from './read-changes.js'
@@ -9,14 +10,15 @@ import { prepareRound, type Round, type RoundOptions } from './round.js'
 import type { RunCore } from './run-core.js'
 import type { RunStatus } from './run-status.js'
 
-/** Events that a refusal tells of, at most. */
-const changesMax = 50
-
 /** Commands as data, with or without a context token, and what is said of them. */
 export class Commander {
+  /** A callback of a round is running. */
+  private asking = false
+
   constructor(private readonly core: RunCore) {}
 
   async execute(command: CommandInput, token?: string): Promise<CommandOutcome> {
+    this.refuseInsideRound(command)
     const parsed = this.parse(command)
     const decision = await this.submit(parsed, token)
     const standing = this.standing(token)
@@ -27,12 +29,14 @@ export class Commander {
   }
 
   async round(options: RoundOptions): Promise<RoundReport> {
+    this.refuseInsideRound({ type: 'round' })
     const { token } = options
     const { pipeline } = this.core
     const prepared = await prepareRound(
       {
         snapshot: async (read) => (await pipeline.snapshot(read)).value,
         context: () => ({ ...pipeline.context(), ...(token !== undefined && { evaluateFirst: true }) }),
+        ask: (callback) => this.ask(callback),
         parse: (round) => this.parse({ type: 'round', ...round } as CommandInput) as Round,
       },
       options,
@@ -47,6 +51,25 @@ export class Commander {
   contextToken(): string {
     const { position, status } = this.core.pipeline
     return issueToken(this.core.runId, status, position.first ?? '')
+  }
+
+  /** Until it returns, which is until it first waits: nothing else can run meanwhile. */
+  private ask<T>(callback: () => T): T {
+    this.asking = true
+    try {
+      return callback()
+    } finally {
+      this.asking = false
+    }
+  }
+
+  private refuseInsideRound(command: Pick<CommandInput, 'type'>): void {
+    if (!this.asking) return
+    throw new RepriseError(
+      'INVALID_INPUT',
+      `A callback of a round of run ${this.core.runId} called a method of the run (${command?.type}). Nothing was recorded. Return it as a command: what a round does stands in one commit, or not at all.`,
+      { details: { runId: this.core.runId, command: command?.type } },
+    )
   }
 
   private parse(command: CommandInput): Command {
@@ -73,13 +96,17 @@ export class Commander {
     return { status: this.core.pipeline.status, ...(token !== undefined && { token: this.contextToken() }) }
   }
 
+  /** To who knows an older version of the run: what has happened since, whatever the refusal is. */
   private async refused({ code, message }: Refusal, token: string | undefined) {
-    if (code !== 'STALE_CONTEXT' || token === undefined) return { code, message }
     const { log, pipeline, runId } = this.core
     const { position, state, status } = pipeline
+    if (token === undefined || code === 'TOKEN_INVALID') return { code, message }
     const { version } = readToken(runId, token, position.first ?? '', state.version)
+    if (version >= status.version) return { code, message }
     const head = { commits: position.commits, version: status.version }
-    return { code, message, changes: await readChanges(log, runId, version, head, changesMax) }
+    // The refusal stands even if the log cannot be read, perhaps since the run has ended and the adapter is closed.
+    const changes = await readChanges(log, runId, version, head, changesMax).catch(() => undefined)
+    return { code, message, ...(changes && { changes }) }
   }
 
   /** A script that runs once more after its run has ended dispatches what is settled: that is no error. */

@@ -67,15 +67,23 @@ export interface SubmitOptions {
   readonly projection?: string
 }
 
-/** Something read from a state that is durable, and the commit that left it. */
-export interface Snapshot<T> {
-  readonly value: T
+/** The commit that left a state that is durable. */
+interface DurableAt {
   readonly version: number
   readonly hash: string
+  /** Up to that commit. */
+  readonly commits: number
+  /** Hash of the first of them; `null` before there is one. */
+  readonly first: string | null
+}
+
+/** Something read from a state that is durable, and the commit that left it. */
+export interface Snapshot<T> extends DurableAt {
+  readonly value: T
 }
 
 interface Taken {
-  readonly show: (at: { version: number; hash: string }) => void
+  readonly show: (at: DurableAt) => void
   readonly reject: (error: unknown) => void
 }
 
@@ -109,6 +117,7 @@ export class CommitPipeline {
   private appendStartedAt: number | null = null
   private stopped: RepriseError | null = null
   private advancing = false
+  private catchingUp = true
   private current: Batch | null = null
   /** Ahead of the log by what is under way. Read only. */
   readonly state: LoadedRun['state']
@@ -155,8 +164,14 @@ export class CommitPipeline {
     })
   }
 
+  /** Everything that had come back is recorded: what is asked for now may go out. Before, it is planned. */
+  caughtUp(): void {
+    this.catchingUp = false
+  }
+
   /** From now on planned tasks go out as slots become free. */
   letOut(): void {
+    this.catchingUp = false
     this.advancing = true
     this.poke()
   }
@@ -239,12 +254,14 @@ export class CommitPipeline {
 
   private showTaken(): void {
     const { version } = this
-    for (const { show } of this.taken.splice(0)) show({ version, hash: this.loaded.head })
+    const { head: hash, commits, first } = this.loaded
+    for (const { show } of this.taken.splice(0)) show({ version, hash, commits, first })
   }
 
   context(): DecideContext {
     const nowMs = this.options.runtime.now()
-    return { nowMs, now: isoTime(nowMs), holderId: this.options.actor }
+    const always = { nowMs, now: isoTime(nowMs), holderId: this.options.actor }
+    return this.catchingUp ? { ...always, isCatchingUp: true } : always
   }
 
   /** A decision that fits into one commit stands in one: a crash leaves all of it or nothing. */

@@ -55,6 +55,7 @@ export async function takeIn(
   const receipts = fresh.filter((message) => message.kind === 'receipt')
   const commands = fresh.filter((message) => message.kind === 'command')
   if (receipts.length > 0) await record(receipts, options)
+  if (caughtUp) pipeline.caughtUp()
   // Commands wait for the gates, and what stands behind them waits with them.
   options.onReceiptsRecorded(receipts.length, caughtUp || commands.length > 0)
   if (commands.length === 0) return pipeline.drained()

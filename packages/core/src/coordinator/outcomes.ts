@@ -18,7 +18,7 @@ export interface DispatchReport {
 
 /**
  * `execute`: what a command did, or why it did nothing, with where the run stands. To who passed a token: `token` is
- * for that version, and `changes`, with `STALE_CONTEXT`, is what has happened since the one that was passed.
+ * for that version, and `changes`, with a refusal, is what has happened since the one that was passed.
  */
 export type CommandOutcome = { readonly status: RunStatus; readonly token?: string } & (
   | { readonly ok: true; readonly report: DispatchReport }

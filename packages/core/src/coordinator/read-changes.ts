@@ -3,6 +3,7 @@ import { readCommit } from '../log/commit-record.js'
 import type { CommitLog } from '../ports/commit-log.js'
 import type { RunEvent } from '../protocol/events.js'
 import type { RunId } from '../protocol/ids.js'
+import { oneLine } from '../protocol/one-line.js'
 import { upcastEvent } from '../protocol/upcast.js'
 
 /** One event that came after the version in question. */
@@ -10,6 +11,7 @@ export interface Change {
   readonly version: number
   readonly at: string
   readonly type: RunEvent['type']
+  /** On one line. */
   readonly text: string
 }
 
@@ -22,7 +24,7 @@ export interface Changes {
 
 const textMax = 300
 
-/** What happened in a run after `sinceVersion`. Reads the end of the log only: a commit holds at least one event. */
+/** What happened in a run after `sinceVersion`. Reads the end of the log only, at most `max` commits: each holds an event. */
 export async function readChanges(
   log: CommitLog,
   runId: RunId,
@@ -31,18 +33,17 @@ export async function readChanges(
   max: number,
 ): Promise<Changes> {
   const newest: Change[] = []
-  let total = 0
-  let index = Math.max(0, head.commits - (head.version - sinceVersion))
+  const total = head.version - sinceVersion
+  let index = Math.max(0, head.commits - Math.min(total, max))
   for await (const lines of log.read(runId, index)) {
     for (const line of lines) {
       const commit = readCommit(line, index++)
-      if (commit.version <= sinceVersion || commit.version > head.version) continue
+      if (commit.version > head.version) break
       let version = commit.version - commit.events.length
       for (const stored of commit.events) {
         if (++version <= sinceVersion) continue
-        total++
         const event = upcastEvent(stored)
-        newest.push({ version, at: commit.at, type: event.type, text: describeEvent(event).slice(0, textMax) })
+        newest.push({ version, at: commit.at, type: event.type, text: oneLine(describeEvent(event), textMax) })
         if (newest.length > max) newest.shift()
       }
     }

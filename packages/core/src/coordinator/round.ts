@@ -1,6 +1,7 @@
 import { decideCommand } from '../flow/decide-command.js'
 import { tryCommands } from '../flow/decide-round.js'
 import type { DecideContext, Refusal } from '../flow/decision.js'
+import { frozenCopy } from '../flow/frozen-copy.js'
 import { type RunView, viewOf } from '../flow/run-view.js'
 import type { Command, PlainCommand, RecoverCommand, RoundCommand } from '../protocol/commands.js'
 import type { RunState } from '../protocol/state.js'
@@ -12,11 +13,12 @@ export type RoundDecision =
 
 export interface RoundOptions {
   /**
-   * Brings the run in order: what stopped, what must be given up, what blocks it. It is shown the run as it stands and
-   * returns commands; it starts nothing and changes nothing itself.
+   * Brings the run in order: what stopped, what must be given up, what blocks it. It is shown a frozen copy of the run and
+   * returns commands; it starts nothing and changes nothing itself. A method of the run that it calls before it first
+   * waits is refused (`INVALID_INPUT`); one that it calls later is a decision of its own, outside of the round.
    */
   readonly recover?: (view: RunView) => readonly RecoverCommand[] | Promise<readonly RecoverCommand[]>
-  /** Moves the run on. It is shown the run as `recover` leaves it, and returns commands. */
+  /** Moves the run on. As `recover`, but shown the run as that leaves it. */
   readonly decide: (view: RunView) => RoundDecision | Promise<RoundDecision>
   /** Refuses the round with `STALE_CONTEXT` if what its commands depend on has changed since this token was issued. */
   readonly token?: string
@@ -27,6 +29,8 @@ export interface RoundHost {
   /** What the newest durable commit leaves, for as long as `read` runs. */
   snapshot<T>(read: (state: RunState) => T): Promise<T>
   context(): DecideContext
+  /** Calls a callback; no method of the run may be called from inside. */
+  ask<T>(callback: () => T): T
   /** Checks what a callback returned. Throws `INVALID_INPUT`. */
   parse(round: { recover: readonly unknown[]; decide: readonly unknown[]; summary: string }): Round
 }
@@ -34,21 +38,21 @@ export interface RoundHost {
 export type Round = Extract<Command, { type: 'round' }>
 
 /**
- * READ, RECOVER, DECIDE: asks both callbacks, each with a copy of the run, and gives the round to persist as one commit,
+ * READ, RECOVER, DECIDE: asks both callbacks, each with a frozen copy of the run, and gives the round to persist as one commit,
  * or why `recover` cannot be obeyed. A command about a task is pinned to the attempt that the callback was shown.
  */
 export async function prepareRound(host: RoundHost, options: RoundOptions): Promise<Round | Refusal> {
-  const seen = await host.snapshot(viewOf)
-  const asked = (await options.recover?.(seen)) ?? []
+  const seen = await host.snapshot(shown)
+  const asked = (await host.ask(() => options.recover?.(seen))) ?? []
   const { recover } = host.parse({ recover: asked, decide: [], summary: 'recovering' })
   pin(recover, seen)
   const after = await host.snapshot((state) => {
-    if (recover.length === 0) return viewOf(state)
+    if (recover.length === 0) return shown(state)
     const trial = tryCommands(state, { recover, decide: [] }, host.context(), decideCommand)
-    return 'refusal' in trial ? trial.refusal : viewOf(trial.after)
+    return 'refusal' in trial ? trial.refusal : shown(trial.after)
   })
   if ('code' in after) return after
-  const answer = await options.decide(after)
+  const answer = await host.ask(() => options.decide(after))
   const commands = 'commands' in answer ? answer.commands : answer
   const round = host.parse({
     recover,
@@ -58,6 +62,8 @@ export async function prepareRound(host: RoundHost, options: RoundOptions): Prom
   pin(round.decide, after)
   return round
 }
+
+const shown = (state: RunState): RunView => frozenCopy(viewOf(state))
 
 function pin(commands: readonly PlainCommand[], view: RunView): void {
   const attempts = new Map<string, number>()

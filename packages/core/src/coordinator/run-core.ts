@@ -18,6 +18,7 @@ import type { LoadedRun } from './load-run.js'
 import { promiseWithResolvers } from './promise-with-resolvers.js'
 import { ResultFeed } from './result-feed.js'
 import type { RunEvents } from './run-events.js'
+import { SnapshotKeeper } from './snapshot-keeper.js'
 import { StateFileKeeper } from './state-file-keeper.js'
 
 /** How often the append under way is looked at. Milliseconds. */
@@ -36,6 +37,8 @@ export interface RunCoreOptions {
   readonly outputProblem: OutputCheck
   readonly appendPatienceMs: number
   readonly stateFile: StateFileStore | null
+  /** 0: none are kept. */
+  readonly snapshotEveryEvents: number
 }
 
 /** The shell around the flow: one held run, its commit pipeline, and the loops that live as long as it is held. */
@@ -44,6 +47,7 @@ export class RunCore {
   readonly pipeline: CommitPipeline
   readonly feed: ResultFeed
   readonly stateFile: StateFileKeeper | null
+  private readonly snapshots: SnapshotKeeper | null
   /** Where events go; set by the object that the user holds. */
   listener: EventEmitter<RunEvents> | null = null
   /** Receipts found in the inbox while gates were checked. */
@@ -91,6 +95,7 @@ export class RunCore {
         // The last write comes when this has ended, and nobody else tells of it.
         onFailed: (error) => this.emit('transport-failed', error),
       })
+    this.snapshots = snapshotKeeper(options, this.pipeline, onFailed)
     this.feed = new ResultFeed(
       this.pipeline.state,
       () => this.pipeline.idle,
@@ -157,6 +162,7 @@ export class RunCore {
   /** The gates have passed: commands are looked at. */
   begin(): void {
     this.resumed.resolve()
+    this.snapshots?.begin()
     this.loops.push(this.goOn())
   }
 
@@ -213,6 +219,7 @@ export class RunCore {
     }
     const ended = this.signal.reason as RepriseError
     let failure: Error | null = null
+    let snapshot: (() => Promise<void>) | null = null
     this.resumed.reject(ended)
     if (state.mode === 'closed') this.caughtUp.resolve()
     else this.caughtUp.reject(ended)
@@ -223,6 +230,7 @@ export class RunCore {
         await this.pipeline.submit({ type: 'release', reason })
       }
       await this.pipeline.drained()
+      snapshot = (await this.snapshots?.last()) ?? null
       if (this.stateFile !== null) await this.atMost(this.stateFile.close())
     } catch (error) {
       failure = error as Error
@@ -234,6 +242,9 @@ export class RunCore {
     await this.atMost(this.deliverer.idle())
     this.deliverer.stop()
     if (this.keeper !== null) await this.atMost(this.keeper.release())
+    // Nobody has to wait for it to go on with the run.
+    if (snapshot !== null) await this.atMost(snapshot())
+    this.snapshots?.stop()
     // A reader that is still waiting must not take this for the end of the work. It is told last: a script that
     // ends with this error must not end before the run is let go.
     this.feed.close(state.mode === 'closed' ? failure : ended)
@@ -250,6 +261,7 @@ export class RunCore {
     this.deliverer.deliver(commit.offers, commit.withdrawals)
     this.feed.follow(commit.events)
     this.stateFile?.follow()
+    this.snapshots?.follow(commit.status.version)
     this.emit('commit', { index: commit.index, hash: commit.hash, events: commit.events, status: commit.status })
     for (const event of commit.events) {
       this.sweep.follow(event)
@@ -268,6 +280,7 @@ export class RunCore {
     if (error === this.signal.reason) return
     this.ending.abort(error)
     this.over.abort()
+    this.snapshots?.stop()
     this.resumed.reject(error)
     this.receiptsRecorded.reject(error)
     this.caughtUp.reject(error)
@@ -301,6 +314,16 @@ export class RunCore {
       })
     }
   }
+}
+
+function snapshotKeeper(
+  { adapter, runId, runtime, lease, loaded, snapshotEveryEvents: everyEvents }: RunCoreOptions,
+  pipeline: CommitPipeline,
+  onFailed: (error: unknown) => void,
+): SnapshotKeeper | null {
+  const { snapshots: store } = adapter
+  if (store === undefined || lease === null || everyEvents === 0) return null
+  return new SnapshotKeeper({ ...{ store, runId, runtime, pipeline, everyEvents, onFailed }, loaded })
 }
 
 const asksFor = (command: Command, types: readonly Command['type'][]): boolean =>

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'eventemitter3'
+import { frozenCopy } from '../flow/frozen-copy.js'
 import type { GateResult } from '../flow/resume-gates.js'
 import { type RunView, viewOf } from '../flow/run-view.js'
 import type { CommandInput } from '../protocol/commands.js'
@@ -14,6 +15,7 @@ import type { RoundOptions } from './round.js'
 import type { RunCore } from './run-core.js'
 import type { RunEvents } from './run-events.js'
 import type { RunStatus } from './run-status.js'
+import { readSettlements, type Settlement } from './settlements.js'
 import type { TaskResult } from './task-result.js'
 
 type Evidence = readonly NonNullable<Extract<CommandInput, { type: 'complete' }>['evidence']>[number][]
@@ -184,7 +186,7 @@ export class Run extends EventEmitter<RunEvents> {
 
   /**
    * One round: READ the run, RECOVER it, DECIDE what is next, PERSIST both as one commit, REPORT what the log then says.
-   * The callbacks get a copy of the run and return commands. One that is refused refuses the whole round, which is then
+   * The callbacks get a frozen copy of the run and return commands. One that is refused refuses the whole round, which is then
    * no progress, as is one that would change nothing (`NO_PROGRESS`): nothing of it is recorded, and the report says why.
    */
   round(options: RoundOptions): Promise<RoundReport> {
@@ -221,9 +223,17 @@ export class Run extends EventEmitter<RunEvents> {
     return value
   }
 
-  /** A copy of the run as the newest durable commit leaves it. */
+  /**
+   * How these tasks were settled, with receipts and reasons, in that order, as the log tells it. Reads the whole log once.
+   * `taskIds` may grow meanwhile: a task counts if it is in there when its receipt came.
+   */
+  settlements(taskIds: ReadonlySet<string>): AsyncGenerator<Settlement, void> {
+    return readSettlements(this.#core.log, this.id, taskIds)
+  }
+
+  /** A frozen copy of the run as the newest durable commit leaves it. */
   async view(): Promise<RunView> {
-    return (await this.#core.pipeline.snapshot(viewOf)).value
+    return (await this.#core.pipeline.snapshot((state) => frozenCopy(viewOf(state)))).value
   }
 
   /**

@@ -1,16 +1,29 @@
-import type { Command } from '../protocol/commands.js'
 import type { Mode, Status } from '../protocol/events.js'
+import type { JsonValue } from '../protocol/json.js'
+import { beginning, quotedLine } from '../protocol/one-line.js'
+import type { Receipt } from '../protocol/receipt.js'
 import type { Remembered, RunState } from '../protocol/state.js'
-import type { DecideContext, Decision } from './decision.js'
 import { describeEvent } from './describe-event.js'
 import { blockersOf, nextAction } from './next-action.js'
-import { type Budgets, budgetsOf, type Permission, permissionsOf } from './permissions.js'
-import { viewOf } from './run-view.js'
+import { type Budgets, budgetsOf, type Decide, type Permission, permissionsOf } from './permissions.js'
+import { type ReceivedTaskView, type RunView, type StoppedTaskView, viewOf } from './run-view.js'
+
+/** What a briefing lists at most, whatever its budget: `RunView` has all. Longer texts than a reader takes in are cut off. */
+const listedMax = { received: 100, stopped: 100, out: 200, planned: 50 }
+const namesMax = 10
+const outputMax = 4_000
+const inputMax = 500
 
 /** A list of which only some are told. */
 export interface Told<T> {
   readonly total: number
   readonly items: readonly T[]
+}
+
+/** The beginning of a JSON text, and how long the whole is: all of it, if that is as long. */
+export interface Excerpt {
+  readonly json: string
+  readonly length: number
 }
 
 export interface BriefedCriterion {
@@ -20,39 +33,52 @@ export interface BriefedCriterion {
   readonly evidence: string | null
 }
 
-export interface BriefedReceipt {
-  readonly taskId: string
-  readonly kind: string
-  readonly owner: string
-  readonly attempt: number
-  readonly attemptsMax: number
-  readonly worker: string
-  readonly status: string
-  /** JSON text, perhaps cut off. */
-  readonly output: string
-  readonly artifacts: number
-  readonly spawnRequests: number
-}
-
-export interface BriefedStop {
-  readonly taskId: string
-  readonly kind: string
-  readonly owner: string
-  readonly attempt: number
-  readonly attemptsMax: number
-  readonly reason: string
-  /** By the worker's own account. */
+/** By the worker's own account. */
+interface WorkerAccount {
   readonly stoppedAt: string | null
   readonly resumeInstructions: string | null
 }
 
-export interface BriefedAttempt {
+interface BriefedTask {
   readonly taskId: string
   readonly kind: string
+  /** Who answers for it. */
   readonly owner: string
   readonly attempt: number
+}
+
+interface BriefedReturn extends BriefedTask, WorkerAccount {
+  readonly attemptsMax: number
+  readonly input: Excerpt
+}
+
+export interface BriefedReceipt extends BriefedReturn {
+  /** What was to come back, as whoever dispatched it has said. */
+  readonly returns: string | null
+  readonly worker: string
+  readonly status: Receipt['status']
+  readonly error: string | null
+  readonly output: Excerpt
+  readonly artifacts: Told<{ readonly name: string; readonly bytes: number }>
+  /** What the worker asks for: `RunView` has them ready to dispatch. */
+  readonly spawnRequests: Told<{ readonly taskId: string; readonly kind: string }>
+}
+
+export interface BriefedStop extends BriefedReturn {
+  readonly reason: string
+}
+
+export interface BriefedAttempt extends BriefedTask {
   readonly since: string
   readonly dueAt: string
+}
+
+export interface BriefedPlan {
+  readonly taskId: string
+  readonly kind: string
+  readonly notBefore: string | null
+  /** Tasks that must be accepted first. */
+  readonly waitingFor: number
 }
 
 export interface BriefedEvent {
@@ -69,6 +95,8 @@ export interface Briefing {
   readonly epoch: number
   /** Time of the newest commit. */
   readonly at: string
+  /** Who holds the run, by the log: whether that process is alive is not in it. */
+  readonly holder: { readonly id: string; readonly since: string } | null
   readonly status: Status
   readonly mode: Mode
   readonly reason: string | null
@@ -81,75 +109,50 @@ export interface Briefing {
   readonly received: Told<BriefedReceipt>
   readonly stopped: Told<BriefedStop>
   readonly out: Told<BriefedAttempt>
-  readonly planned: Told<{ readonly taskId: string; readonly kind: string; readonly notBefore: string | null }>
+  readonly planned: Told<BriefedPlan>
   readonly settled: { readonly accepted: number; readonly cancelled: number; readonly abandoned: number }
-  readonly lastSettled: Told<BriefedEvent>
+  readonly lastAccepted: Told<BriefedEvent>
+  /** What was decided, and why: newest last, as the lists below. */
   readonly decisions: Told<BriefedEvent>
+  /** What went wrong by itself. */
   readonly troubles: Told<BriefedEvent>
+  /** Receipts and commands that were refused. */
+  readonly refusals: Told<BriefedEvent>
   readonly notes: Told<BriefedEvent>
   readonly budgets: Budgets | null
   readonly may: readonly Permission[]
-  /** What was left out or cut off to keep to a token budget, in the order in which it was. */
+  /** What was left out or cut off to keep to a token budget, each with its last step, in the order of these. */
   readonly dropped: readonly string[]
 }
 
 /** Everything that a briefing of this state can tell. See `fitBriefing`. */
-export function briefingOf(
-  state: RunState,
-  decide: (state: RunState, command: Command, context: DecideContext) => Decision,
-): Briefing {
-  const view = viewOf(state)
-  const { accepted, cancelled, abandoned } = state.counts
-  const { recent } = state
+export function briefingOf(state: RunState, decide: Decide): Briefing {
+  const view = viewOf(state, listedMax)
+  const { recent, counts, lock } = state
+  const { accepted, cancelled, abandoned } = counts
+  const accepts = recent.settled.filter(({ event }) => event.type === 'task-accepted')
   return {
     format: 'reprise-briefing-v1',
-    runId: view.runId,
-    version: view.version,
-    epoch: view.epoch,
-    at: state.at,
-    status: view.status,
-    mode: view.mode,
-    reason: view.reason,
-    round: view.round,
-    nextAction: nextAction(state),
+    ...headOf(view, state),
+    holder: lock && { id: lock.holder.id, since: lock.at },
+    nextAction: nextAction(state, quotedLine),
     checkpoint: view.checkpoint && { dueAt: view.checkpoint.dueAt, note: view.checkpoint.note },
     blockers: blockersOf(state),
     goal: view.goal,
     criteria: view.criteria.map(({ number, text, met }) => ({ number, text, evidence: met?.evidence ?? null })),
-    received: all(
-      view.received.map(({ taskId, kind, owner, attempt, attemptsMax, status, receipt }) => ({
-        ...{ taskId, kind, owner, attempt, attemptsMax, status },
-        worker: receipt.worker.id,
-        output: JSON.stringify(receipt.output),
-        artifacts: receipt.artifacts.length,
-        spawnRequests: receipt.spawnRequests?.length ?? 0,
-      })),
-    ),
-    stopped: all(
-      view.stopped.map(({ taskId, kind, owner, attempt, attemptsMax, reason, receipt }) => ({
-        ...{ taskId, kind, owner, attempt, attemptsMax, reason },
-        stoppedAt: receipt?.error?.stoppedAt ?? null,
-        resumeInstructions: receipt?.error?.resumeInstructions ?? null,
-      })),
-    ),
-    out: all(
-      view.out.map(({ taskId, kind, owner, attempt, since, dueAt }) => ({
-        taskId,
-        kind,
-        owner,
-        attempt,
-        since,
-        dueAt,
-      })),
-    ),
-    planned: {
-      total: state.counts.planned,
-      items: view.planned.slice(0, 50).map(({ taskId, kind, notBefore }) => ({ taskId, kind, notBefore })),
-    },
+    received: told(counts.received, view.received, briefedReceipt),
+    stopped: told(counts.stopped, view.stopped, briefedStop),
+    out: told(counts.out, view.out, ({ taskId, kind, owner, attempt, since, dueAt }) => {
+      return { taskId, kind, owner, attempt, since, dueAt }
+    }),
+    planned: told(counts.planned, view.planned, ({ taskId, kind, notBefore, waitingFor }) => {
+      return { taskId, kind, notBefore, waitingFor }
+    }),
     settled: { accepted, cancelled, abandoned },
-    lastSettled: eventsOf(recent.settled),
-    decisions: eventsOf(recent.decisions),
+    lastAccepted: eventsOf(accepts, accepted),
+    decisions: eventsOf([...recent.decisions, ...recent.givenUp].sort((a, b) => a.version - b.version)),
     troubles: eventsOf(recent.troubles),
+    refusals: eventsOf(recent.refusals, counts.receiptsRejected + counts.commandsRefused),
     notes: eventsOf(recent.notes),
     budgets: state.policy === null ? null : budgetsOf(state),
     may: permissionsOf(state, decide),
@@ -157,7 +160,53 @@ export function briefingOf(
   }
 }
 
-const all = <T>(items: readonly T[]): Told<T> => ({ total: items.length, items })
+const headOf = ({ runId, version, epoch, status, mode, reason, round }: RunView, { at }: RunState) => {
+  return { runId, version, epoch, at, status, mode, reason, round }
+}
 
-const eventsOf = (remembered: readonly Remembered[]): Told<BriefedEvent> =>
-  all(remembered.map(({ version, at, event }) => ({ version, at, text: describeEvent(event) })))
+function briefedReceipt(task: ReceivedTaskView): BriefedReceipt {
+  const { worker, status, error, artifacts } = task.receipt
+  return {
+    ...briefedReturn(task, task.receipt),
+    returns: task.returns,
+    worker: worker.id,
+    status,
+    error: error?.message ?? null,
+    output: excerpt(task.output, outputMax),
+    artifacts: told(artifacts.length, artifacts.slice(0, namesMax), ({ name, bytes }) => ({ name, bytes })),
+    spawnRequests: told(task.spawnRequests.length, task.spawnRequests.slice(0, namesMax), ({ taskId, kind }) => ({
+      taskId,
+      kind,
+    })),
+  }
+}
+
+const briefedStop = (task: StoppedTaskView): BriefedStop => ({
+  ...briefedReturn(task, task.receipt),
+  reason: task.reason,
+})
+
+const briefedReturn = (
+  { taskId, kind, owner, attempt, attemptsMax, input }: ReceivedTaskView | StoppedTaskView,
+  receipt: Receipt | null,
+): BriefedReturn => ({
+  ...{ taskId, kind, owner, attempt, attemptsMax, input: excerpt(input, inputMax) },
+  stoppedAt: receipt?.error?.stoppedAt ?? null,
+  resumeInstructions: receipt?.error?.resumeInstructions ?? null,
+})
+
+function excerpt(value: JsonValue, charactersMax: number): Excerpt {
+  const json = JSON.stringify(value)
+  return { json: beginning(json, charactersMax), length: json.length }
+}
+
+const told = <T, U>(total: number, items: readonly T[], tell: (item: T) => U): Told<U> => ({
+  total,
+  items: items.map(tell),
+})
+
+/** `total`: how many there ever were, if that is known. */
+const eventsOf = (remembered: readonly Remembered[], total = remembered.length): Told<BriefedEvent> => ({
+  total,
+  items: remembered.map(({ version, at, event }) => ({ version, at, text: describeEvent(event) })),
+})

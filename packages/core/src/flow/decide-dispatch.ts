@@ -156,7 +156,7 @@ function emit(
 ): Decision {
   const events: RunEvent[] = []
   const offers: ReturnType<typeof dispatchAttempt>['offer'][] = []
-  const hold = holdReason(state)
+  const hold = holdReason(state) ?? (context.isCatchingUp ? 'evaluate-first' : null)
   // Whoever waits already comes first; `advance` fills the slots by priority.
   const waiting = state.ready.some((ids) => ids.size > 0) || hasDueDelay(state.delayed, context.now)
   let slots = hold === null && !waiting ? policyOf(state).inFlightMax - state.counts.out : 0

@@ -1,7 +1,16 @@
 import type { Command, PlainCommand } from '../protocol/commands.js'
 import type { EventType } from '../protocol/events.js'
 import type { RunState } from '../protocol/state.js'
-import { type DecideContext, type Decided, type Decision, decided, event, type Refusal, refuse } from './decision.js'
+import {
+  type DecideContext,
+  type Decided,
+  type Decision,
+  decided,
+  event,
+  type Refusal,
+  refuse,
+  type SpawnRefusal,
+} from './decision.js'
 import { forkState } from './fork-state.js'
 import { reduceEvent } from './reduce-event.js'
 
@@ -21,7 +30,9 @@ export function decideRound(state: RunState, command: Round, context: DecideCont
   if ('refusal' in trial) return { ok: false, refusal: trial.refusal }
   const { collected, ending } = trial
   const { events } = collected
-  if (!events.some(({ type }) => !noProgress.has(type))) return { ok: false, refusal: withoutProgress(state, command) }
+  if (!events.some(({ type }) => !noProgress.has(type))) {
+    return { ok: false, refusal: withoutProgress(state, command, collected.refused) }
+  }
   const closed = event('round-closed', { round: state.round + 1, summary })
   // What ends the run is the last event of its log.
   if (ending) events.splice(-1, 0, closed)
@@ -69,13 +80,18 @@ const inRound = ({ code, message, details }: Refusal, part: string, i: number, {
   details: { ...details, part, index: i, command: type },
 })
 
-function withoutProgress(state: RunState, { recover, decide }: Round): Refusal {
+function withoutProgress(state: RunState, { recover, decide }: Round, refused: readonly SpawnRefusal[]): Refusal {
   const asked = recover.length + decide.length
+  const [first] = refused
+  const kept =
+    first === undefined
+      ? ''
+      : ` A limit kept ${refused.length} tasks out, the first ${first.taskId}: ${first.rule} is ${first.limit}, the run stands at ${first.value}.`
   return {
     code: 'NO_PROGRESS',
     message:
       `Round ${state.round + 1} of run ${state.runId} would dispatch nothing, settle nothing, recover nothing, set no checkpoint and change nothing` +
-      `${asked === 0 ? '' : ` (${asked} commands ask for what is so already, or only add notes)`}. Nothing was recorded; the run stays ${state.status} at version ${state.version}.`,
-    details: { version: state.version, status: state.status, commands: asked },
+      `${asked === 0 ? '' : ` (${asked} commands ask for what is so already, or only add notes)`}. Nothing was recorded; the run stays ${state.status} at version ${state.version}.${kept}`,
+    details: { version: state.version, status: state.status, commands: asked, ...(first && { refused }) },
   }
 }

@@ -22,6 +22,8 @@ export interface DecideContext {
   readonly basis?: ContextBasis
   /** Returned work is settled before anything new is dispatched, whatever the policy says. Follows from `basis`. */
   readonly evaluateFirst?: boolean
+  /** Returned work may still be unread: what is asked for is taken in, and nothing new goes out. */
+  readonly isCatchingUp?: boolean
   /** How it is known that the state file equals the log. */
   readonly projection?: string
 }

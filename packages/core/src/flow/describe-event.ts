@@ -21,12 +21,14 @@ export function describeEvent(event: RunEvent): string {
       return `mode ${event.data.from} became ${event.data.to}: ${event.data.reason}`
     case 'resumed': {
       const failed = event.data.gates.find((gate) => !gate.pass)
+      const { corrections, redelivered } = event.data
+      const corrected = corrections.length === 0 ? '' : `; corrected: ${corrections.join('; ')}`
       return failed === undefined
-        ? `resumed: every gate passed, ${event.data.redelivered} attempts offered again`
+        ? `resumed: every gate passed, ${redelivered} attempts offered again${corrected}`
         : `resume stopped at gate ${failed.gate}: ${failed.evidence}`
     }
     case 'planned':
-      return `task ${event.data.taskId} is planned, attempt ${event.data.attempt} (${event.data.why})`
+      return `task ${event.data.taskId} is planned, attempt ${event.data.attempt} (${event.data.why}${event.data.reason === undefined ? '' : `: ${event.data.reason}`})`
     case 'dispatched':
       return `task ${event.data.taskId} went out, attempt ${event.data.attempt}, due ${event.data.deadlineAt}`
     case 'receipt-received': {

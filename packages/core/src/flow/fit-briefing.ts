@@ -1,6 +1,7 @@
 import { RepriseError } from '../protocol/errors.js'
-import type { Briefing, Told } from './briefing.js'
+import type { Briefing } from './briefing.js'
 import { briefingText } from './briefing-text.js'
+import { clipJson, clipTexts, dropNames, shorten } from './clip-briefing.js'
 
 /** Says how many tokens a text is. */
 export type CountTokens = (text: string) => number
@@ -15,8 +16,10 @@ export interface FittedBriefing {
 }
 
 interface Step {
-  /** Stands in `dropped`. */
-  readonly name: string
+  /** What it is about: a later step about the same takes the place of an earlier one in `dropped`. */
+  readonly of: string
+  /** What is left of it. */
+  readonly but?: string
   readonly drop: (briefing: Briefing) => Briefing
 }
 
@@ -24,56 +27,82 @@ interface Step {
  * The order in which a briefing is cut down, least needed first. What says where the run stands, what is next and what may be
  * done is never dropped; the goal, the criteria and what came back are cut off last.
  */
-const steps: readonly Step[] = [
-  { name: 'settled tasks', drop: (b) => ({ ...b, lastSettled: newest(b.lastSettled, 0) }) },
-  { name: 'troubles but the newest 5', drop: (b) => ({ ...b, troubles: newest(b.troubles, 5) }) },
-  { name: 'planned tasks but the first 5', drop: (b) => ({ ...b, planned: first(b.planned, 5) }) },
-  { name: 'notes but the newest 5', drop: (b) => ({ ...b, notes: newest(b.notes, 5) }) },
-  { name: 'outputs beyond 500 characters', drop: (b) => clipOutputs(b, 500) },
-  { name: 'attempts out but the first 20', drop: (b) => ({ ...b, out: first(b.out, 20) }) },
-  { name: 'decisions but the newest 10', drop: (b) => ({ ...b, decisions: newest(b.decisions, 10) }) },
-  { name: 'texts beyond 300 characters', drop: (b) => clipTexts(b, 300) },
-  { name: 'troubles', drop: (b) => ({ ...b, troubles: newest(b.troubles, 0) }) },
-  { name: 'planned tasks', drop: (b) => ({ ...b, planned: first(b.planned, 0) }) },
-  { name: 'outputs beyond 100 characters', drop: (b) => clipOutputs(b, 100) },
-  { name: 'stopped tasks but the first 10', drop: (b) => ({ ...b, stopped: first(b.stopped, 10) }) },
-  { name: 'receipts but the first 10', drop: (b) => ({ ...b, received: first(b.received, 10) }) },
-  { name: 'attempts out but the first 5', drop: (b) => ({ ...b, out: first(b.out, 5) }) },
-  { name: 'decisions but the newest 3', drop: (b) => ({ ...b, decisions: newest(b.decisions, 3) }) },
-  { name: 'notes', drop: (b) => ({ ...b, notes: newest(b.notes, 0) }) },
-  { name: 'texts beyond 80 characters', drop: (b) => clipTexts(b, 80) },
-  { name: 'attempts out', drop: (b) => ({ ...b, out: first(b.out, 0) }) },
-  { name: 'decisions', drop: (b) => ({ ...b, decisions: newest(b.decisions, 0) }) },
-  { name: 'stopped tasks but the first 3', drop: (b) => ({ ...b, stopped: first(b.stopped, 3) }) },
-  { name: 'receipts but the first 3', drop: (b) => ({ ...b, received: first(clipOutputs(b, 0).received, 3) }) },
-  { name: 'what would be refused', drop: (b) => ({ ...b, may: b.may.filter(({ allowed }) => allowed) }) },
+export const droppingOrder: readonly Step[] = [
+  { of: 'what was accepted last', drop: (b) => shorten(b, 'lastAccepted', 0) },
+  { of: 'troubles', but: 'the newest 5', drop: (b) => shorten(b, 'troubles', 5, 'newest') },
+  { of: 'refusals', but: 'the newest 3', drop: (b) => shorten(b, 'refusals', 3, 'newest') },
+  { of: 'planned tasks', but: 'the first 5', drop: (b) => shorten(b, 'planned', 5) },
+  { of: 'notes', but: 'the newest 5', drop: (b) => shorten(b, 'notes', 5, 'newest') },
+  { of: 'inputs', but: '100 characters', drop: (b) => clipJson(b, 'input', 100) },
+  { of: 'outputs', but: '500 characters', drop: (b) => clipJson(b, 'output', 500) },
+  { of: 'attempts out', but: 'the first 50', drop: (b) => shorten(b, 'out', 50) },
+  { of: 'decisions', but: 'the newest 10', drop: (b) => shorten(b, 'decisions', 10, 'newest') },
+  { of: 'texts', but: '300 characters', drop: (b) => clipTexts(b, 300) },
+  { of: 'troubles', drop: (b) => shorten(b, 'troubles', 0) },
+  { of: 'refusals', drop: (b) => shorten(b, 'refusals', 0) },
+  { of: 'planned tasks', drop: (b) => shorten(b, 'planned', 0) },
+  { of: 'receipts', but: 'the first 30', drop: (b) => shorten(b, 'received', 30) },
+  { of: 'attempts out', but: 'the first 20', drop: (b) => shorten(b, 'out', 20) },
+  { of: 'inputs', drop: (b) => clipJson(b, 'input', 0) },
+  { of: 'outputs', but: '100 characters', drop: (b) => clipJson(b, 'output', 100) },
+  { of: 'stopped tasks', but: 'the first 10', drop: (b) => shorten(b, 'stopped', 10) },
+  { of: 'receipts', but: 'the first 10', drop: (b) => shorten(b, 'received', 10) },
+  { of: 'attempts out', but: 'the first 5', drop: (b) => shorten(b, 'out', 5) },
+  { of: 'decisions', but: 'the newest 3', drop: (b) => shorten(b, 'decisions', 3, 'newest') },
+  { of: 'names of artifacts and of tasks asked for', drop: dropNames },
+  { of: 'notes', but: 'the newest', drop: (b) => shorten(b, 'notes', 1, 'newest') },
+  { of: 'texts', but: '80 characters', drop: (b) => clipTexts(b, 80) },
+  { of: 'attempts out', drop: (b) => shorten(b, 'out', 0) },
+  { of: 'decisions', drop: (b) => shorten(b, 'decisions', 0) },
+  { of: 'notes', drop: (b) => shorten(b, 'notes', 0) },
+  { of: 'stopped tasks', but: 'the first 3', drop: (b) => shorten(b, 'stopped', 3) },
+  { of: 'receipts', but: 'the first 3', drop: (b) => shorten(b, 'received', 3) },
+  { of: 'outputs', drop: (b) => clipJson(b, 'output', 0) },
+  { of: 'what would be refused', drop: (b) => withoutRefused(b) },
 ]
 
-/** Cuts a briefing down, step by step, until its text has at most `tokenBudget` tokens. `TOO_LARGE` if it never has. */
+/**
+ * Cuts a briefing down, step by step, until its text has at most `tokenBudget` tokens. `TOO_LARGE` if it never has, with
+ * the least budget that does (`details.tokensMin`).
+ */
 export function fitBriefing(
   whole: Briefing,
   tokenBudget: number,
   countTokens: CountTokens,
   token: string,
 ): FittedBriefing {
-  let briefing = whole
-  for (let next = 0; ; ) {
+  let tokensMin = Number.POSITIVE_INFINITY
+  for (const briefing of stages(whole)) {
     const text = briefingText(briefing, token)
     const tokens = countTokens(text)
+    if (!(tokens >= 0)) throw badCount(whole, tokens)
     if (tokens <= tokenBudget) return { briefing, text, tokens }
-    const before = briefing
-    let step = steps[next++]
-    for (; step !== undefined; step = steps[next++]) {
-      briefing = { ...step.drop(before), dropped: [...before.dropped, step.name] }
-      // One that drops nothing is not counted.
-      if (changes(before, briefing)) break
-    }
-    if (step === undefined) throw tooSmall(whole, tokenBudget, tokens)
+    // Not always the last: a step may take away less than its name takes.
+    tokensMin = Math.min(tokensMin, tokens)
+  }
+  throw tooSmall(whole, tokenBudget, tokensMin)
+}
+
+/** The whole, then what each step leaves; one that drops nothing is not counted. */
+function* stages(whole: Briefing): Generator<Briefing> {
+  let briefing = whole
+  const dropped = new Map<string, string>()
+  yield briefing
+  for (const { of, but, drop } of droppingOrder) {
+    const less = drop(briefing)
+    if (less === briefing) continue
+    dropped.delete(of)
+    dropped.set(of, but === undefined ? of : `${of} but ${but}`)
+    briefing = { ...less, dropped: [...dropped.values()] }
+    yield briefing
   }
 }
 
-const changes = (before: Briefing, after: Briefing): boolean =>
-  JSON.stringify({ ...before, dropped: [] }) !== JSON.stringify({ ...after, dropped: [] })
+function withoutRefused(briefing: Briefing): Briefing {
+  const may = briefing.may.filter(({ allowed }) => allowed)
+  // That nothing may be done is not left out.
+  return may.length === 0 || may.length === briefing.may.length ? briefing : { ...briefing, may }
+}
 
 const tooSmall = ({ runId }: Briefing, tokenBudget: number, tokensMin: number): RepriseError =>
   new RepriseError(
@@ -82,50 +111,9 @@ const tooSmall = ({ runId }: Briefing, tokenBudget: number, tokensMin: number): 
     { details: { runId, tokenBudget, tokensMin } },
   )
 
-const first = <T>({ total, items }: Told<T>, max: number): Told<T> => ({ total, items: items.slice(0, max) })
-const newest = <T>({ total, items }: Told<T>, max: number): Told<T> => ({
-  total,
-  items: max === 0 ? [] : items.slice(-max),
-})
-const clip = (text: string, max: number): string => (text.length <= max ? text : `${text.slice(0, max)}…`)
-
-const clipOutputs = (briefing: Briefing, max: number): Briefing => ({
-  ...briefing,
-  received: {
-    ...briefing.received,
-    items: briefing.received.items.map((item) => ({ ...item, output: clip(item.output, max) })),
-  },
-})
-
-function clipTexts(briefing: Briefing, max: number): Briefing {
-  const events = <T extends { readonly text: string }>({ total, items }: Told<T>): Told<T> => ({
-    total,
-    items: items.map((item) => ({ ...item, text: clip(item.text, max) })),
-  })
-  const maybe = (text: string | null): string | null => (text === null ? null : clip(text, max))
-  return {
-    ...briefing,
-    goal: clip(briefing.goal, max * 2),
-    reason: maybe(briefing.reason),
-    blockers: briefing.blockers.map((text) => clip(text, max)),
-    checkpoint: briefing.checkpoint && { ...briefing.checkpoint, note: clip(briefing.checkpoint.note, max) },
-    criteria: briefing.criteria.map((each) => ({
-      ...each,
-      text: clip(each.text, max),
-      evidence: maybe(each.evidence),
-    })),
-    stopped: {
-      ...briefing.stopped,
-      items: briefing.stopped.items.map((item) => ({
-        ...item,
-        reason: clip(item.reason, max),
-        stoppedAt: maybe(item.stoppedAt),
-        resumeInstructions: maybe(item.resumeInstructions),
-      })),
-    },
-    decisions: events(briefing.decisions),
-    troubles: events(briefing.troubles),
-    notes: events(briefing.notes),
-    lastSettled: events(briefing.lastSettled),
-  }
-}
+const badCount = ({ runId }: Briefing, tokens: unknown): RepriseError =>
+  new RepriseError(
+    'INVALID_INPUT',
+    `countTokens said that a briefing of run ${runId} has ${tokens} tokens. Pass a function that gives a number from 0.`,
+    { details: { runId } },
+  )

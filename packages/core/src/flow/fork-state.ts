@@ -1,5 +1,5 @@
 import type { TaskId } from '../protocol/ids.js'
-import type { OpenTask, RunState } from '../protocol/state.js'
+import type { OpenTask, RecentEvents, RunState } from '../protocol/state.js'
 
 /**
  * A state that can be folded further without touching the one it comes from, as long as that one is not folded
@@ -11,7 +11,6 @@ export function forkState(state: RunState): RunState {
   for (const [id, task] of state.tasks) tasks.set(id, { ...task })
   const dependents = new Map<TaskId, TaskId[]>()
   for (const [id, waiting] of state.dependents) dependents.set(id, [...waiting])
-  const { decisions, notes, settled, troubles } = state.recent
   return {
     ...state,
     criteria: [...state.criteria],
@@ -24,7 +23,15 @@ export function forkState(state: RunState): RunState {
     stopped: new Set(state.stopped),
     counts: { ...state.counts },
     spent: { ...state.spent },
-    recent: { decisions: [...decisions], notes: [...notes], settled: [...settled], troubles: [...troubles] },
+    recent: copyRecent(state.recent),
+  }
+}
+
+/** Folding changes these lists in place. */
+export function copyRecent({ decisions, notes, settled, troubles, givenUp, refusals }: RecentEvents): RecentEvents {
+  return {
+    ...{ decisions: [...decisions], notes: [...notes], settled: [...settled] },
+    ...{ troubles: [...troubles], givenUp: [...givenUp], refusals: [...refusals] },
   }
 }
 

@@ -1,4 +1,5 @@
-import type { Command } from '../protocol/commands.js'
+import { type Command, commandSchema } from '../protocol/commands.js'
+import type { TaskId } from '../protocol/ids.js'
 import type { RunState } from '../protocol/state.js'
 import { epochMs, isoTime } from '../protocol/time.js'
 import { type DecideContext, type Decision, policyOf } from './decision.js'
@@ -7,64 +8,107 @@ import { brokenBudget, brokenLimit, holdReason } from './spawn-rules.js'
 
 /** Whether a command would be taken now, and why, or why not. */
 export interface Permission {
-  readonly command: Command['type']
+  /** `any`: whatever it is. */
+  readonly command: Command['type'] | 'any'
   readonly allowed: boolean
   readonly why: string
 }
 
-/** A command about no task in particular, to be tried on a state. */
-type Trial = (state: RunState, command: Command, context: DecideContext) => Decision
+/** `decideCommand`. */
+export type Decide = (state: RunState, command: Command, context: DecideContext) => Decision
 
 /**
- * What may be done now and what would be refused, with a context token, by the log alone: a limit on time counts from the
- * newest commit.
+ * What may be done now and what would be refused to somebody with a context token, by the log alone: a limit on time
+ * counts from the newest commit. A command about a task is allowed if there is a task for which it is.
  */
-export function permissionsOf(state: RunState, decide: Trial): Permission[] {
+export function permissionsOf(state: RunState, decide: Decide): Permission[] {
   const context = { nowMs: epochMs(state.at), now: state.at, holderId: state.lock?.holder.id ?? '' }
-  const tried = (command: Command, why: string): Permission => {
-    const decision = decide(state, command, context)
-    return decision.ok
-      ? { command: command.type, allowed: true, why }
-      : { command: command.type, allowed: false, why: decision.refusal.message }
+  if (state.mode === 'closed') return [nothing(`the run is ${state.status}; open a new one`)]
+  if (state.lock === null) return [nothing('nobody holds the run: open it, then ask for a new briefing')]
+  if (state.mode === 'recovering') {
+    return [nothing('the resume gates have not passed yet: open the run, then ask for a new briefing')]
   }
-  if (state.mode === 'closed' || state.mode === 'recovering' || state.lock === null) {
-    return [tried({ type: 'note', text: 'trial' }, 'the run is open')]
-  }
-  const { received, stopped, tasks } = state
+  const trial = { state, decide, context }
   const reason = 'trial'
-  const ofReceipts =
-    received.size > 0 ? `${count(received.size, 'receipt')} wait for it` : 'no receipt waits for a decision'
-  const ofTasks = tasks.size > 0 ? `${count(tasks.size, 'task')} are open` : 'no task is open'
+  const { received, stopped, tasks, criteria, pausedReason, blockedReason } = state
+  const comesBack = 'nothing more goes out; what is out comes back'
   return [
     dispatchPermission(state, context),
-    { command: 'accept', allowed: received.size > 0, why: ofReceipts },
-    { command: 'reject', allowed: received.size > 0, why: ofReceipts },
-    {
-      command: 'retry',
-      allowed: received.size + stopped.size > 0,
-      why:
-        received.size + stopped.size > 0
-          ? 'for what came back or stopped, while attempts are left'
-          : 'nothing came back or stopped',
-    },
-    { command: 'abandon', allowed: tasks.size > 0, why: ofTasks },
-    { command: 'cancel', allowed: tasks.size > 0, why: ofTasks },
-    tried({ type: 'pause', reason }, 'nothing more goes out; what is out comes back'),
-    tried({ type: 'unpause', reason }, 'the run is paused'),
-    tried({ type: 'block', reason }, 'as pause, for something outside'),
-    tried({ type: 'unblock', reason }, 'the run is blocked'),
+    ofTasks(trial, received, (taskId) => ({ type: 'accept', taskId }), 'no receipt waits for a decision'),
+    ofTasks(trial, received, (taskId) => ({ type: 'reject', taskId, reason }), 'no receipt waits for a decision'),
+    ofTasks(trial, either(received, stopped), (taskId) => ({ type: 'retry', taskId, reason }), 'nothing to try again'),
+    ofTasks(trial, tasks.keys(), (taskId) => ({ type: 'cancel', taskId, reason }), 'no task is open'),
+    ofTasks(trial, tasks.keys(), (taskId) => ({ type: 'abandon', taskId, reason }), 'no task is open'),
+    tried(trial, { type: 'pause', reason }, comesBack),
+    tried(trial, { type: 'unpause', reason }, `the run is ${pausedReason === null ? 'not ' : ''}paused`),
+    tried(trial, { type: 'block', reason }, `for something outside that must be mended; ${comesBack}`),
+    tried(trial, { type: 'unblock', reason }, `the run is ${blockedReason === null ? 'not ' : ''}blocked`),
+    tried(trial, { type: 'meet-criterion', criterion: 1, evidence: reason, tasks: [] }, 'with evidence'),
     tried(
-      { type: 'complete', summary: reason, evidence: [] },
-      'everything is settled and every criterion has evidence',
+      trial,
+      { type: 'reopen-criterion', criterion: 1 + Math.max(0, criteria.findIndex(Boolean)), reason },
+      'takes its evidence back',
     ),
+    tried(trial, commandSchema.parse({ type: 'complete', summary: reason }), 'all is settled and shown'),
+    tried(trial, { type: 'fail', reason }, 'ends the run without success'),
+    tried(trial, { type: 'set-checkpoint', dueAt: state.at, note: reason }, 'when somebody should look again'),
+    tried(trial, { type: 'note', text: reason }, 'for whoever reads the log'),
+    tried(trial, { type: 'close-round', summary: reason }, 'says what was done'),
+    { command: 'round', allowed: true, why: 'several of the above in one commit, if one of them changes something' },
   ]
+}
+
+interface Trial {
+  readonly state: RunState
+  readonly decide: Decide
+  readonly context: DecideContext
+}
+
+const nothing = (why: string): Permission => ({ command: 'any', allowed: false, why })
+
+function tried({ state, decide, context }: Trial, command: Command, why: string): Permission {
+  const decision = decide(state, command, context)
+  return { command: command.type, allowed: decision.ok, why: decision.ok ? why : decision.refusal.message }
+}
+
+/** Of the first of these tasks for which it is allowed, or why it is not for the first of all. */
+function ofTasks(
+  { state, decide, context }: Trial,
+  taskIds: Iterable<TaskId>,
+  commandFor: (taskId: TaskId) => Command,
+  none: string,
+): Permission {
+  const command = commandFor('trial' as TaskId).type
+  let why = none
+  for (const taskId of taskIds) {
+    const decision = decide(state, commandFor(taskId), context)
+    if (decision.ok) return { command, allowed: true, why: taskWhy[command] ?? '' }
+    if (why === none) why = decision.refusal.message
+  }
+  return { command, allowed: false, why }
+}
+
+const taskWhy: Partial<Record<Command['type'], string>> = {
+  accept: 'what came back and is as it should be',
+  reject: 'what came back and is not; it then waits as stopped',
+  retry: 'what came back or stopped, while attempts are left',
+  cancel: 'what is not wanted any more, with the tasks that need it',
+  abandon: 'what cannot be done, with the tasks that need it',
+}
+
+function* either(...sets: readonly ReadonlySet<TaskId>[]): Generator<TaskId> {
+  for (const set of sets) yield* set
 }
 
 function dispatchPermission(state: RunState, context: DecideContext): Permission {
   const command = 'dispatch'
   const { received, counts } = state
   if (received.size > 0) {
-    return { command, allowed: false, why: `${count(received.size, 'receipt')} must be decided first (EVALUATE_FIRST)` }
+    return {
+      command,
+      allowed: false,
+      why: `${count(received.size, 'receipt')} must be decided first, or in the same round (EVALUATE_FIRST)`,
+    }
   }
   const broken = brokenBudget(state, context) ?? brokenLimit(state, counts.tasks, 0)
   if (broken !== null) {

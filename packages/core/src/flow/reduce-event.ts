@@ -39,7 +39,8 @@ export function initialState(): RunState {
     checkpoint: null,
     statusChangedAt: 0,
     resultsChangedAt: 0,
-    recent: { decisions: [], notes: [], settled: [], troubles: [] },
+    takenInAt: 0,
+    recent: { decisions: [], notes: [], settled: [], troubles: [], givenUp: [], refusals: [] },
     tasks: new Map(),
     settled: new Map(),
     ready: Array.from({ length: 10 }, () => new Set<TaskId>()),
@@ -107,8 +108,11 @@ export function reduceEvent(state: RunState, event: RunEvent): RunState {
       return state
     }
     case 'resumed':
-      if (event.data.gates.every((gate) => gate.pass)) state.resumedEpoch = state.epoch
-      else remember(state, 'troubles', event)
+      if (!event.data.gates.every((gate) => gate.pass)) remember(state, 'troubles', event)
+      else {
+        state.resumedEpoch = state.epoch
+        if (event.data.corrections.length > 0) remember(state, 'decisions', event)
+      }
       return state
     case 'planned': {
       const task = event.data.task === undefined ? openTask(state, event.data.taskId) : addTask(state, event.data.task)
@@ -117,6 +121,7 @@ export function reduceEvent(state: RunState, event: RunEvent): RunState {
       task.notBefore = event.data.notBefore ?? null
       task.receipt = null
       if (task.waitingFor === 0) enqueue(state, task)
+      if (event.data.reason !== undefined) remember(state, 'decisions', event)
       return state
     }
     case 'dispatched': {
@@ -143,8 +148,8 @@ export function reduceEvent(state: RunState, event: RunEvent): RunState {
       return state
     }
     case 'receipt-rejected':
-      // Nothing else: whoever forges receipts must not push out what is remembered either.
       state.counts.receiptsRejected++
+      remember(state, 'refusals', event)
       return state
     case 'task-accepted':
       settle(state, event.data.taskId, 'accepted')
@@ -160,12 +165,12 @@ export function reduceEvent(state: RunState, event: RunEvent): RunState {
       stop(state, event.data.taskId, `attempt ${event.data.attempt} had no receipt by ${event.data.deadlineAt}`)
       return state
     case 'task-cancelled':
+      rememberGivenUp(state, event)
       settle(state, event.data.taskId, 'cancelled')
-      remember(state, 'settled', event)
       return state
     case 'task-abandoned':
+      rememberGivenUp(state, event)
       settle(state, event.data.taskId, 'abandoned')
-      remember(state, 'settled', event)
       return state
     case 'spawn-refused':
       state.counts.spawnsRefused += event.data.count
@@ -207,6 +212,7 @@ export function reduceEvent(state: RunState, event: RunEvent): RunState {
       return state
     case 'command-refused':
       state.counts.commandsRefused++
+      remember(state, 'refusals', event)
       return state
     case 'run-completed':
       close(state, 'complete', event.data.summary)
@@ -219,16 +225,33 @@ export function reduceEvent(state: RunState, event: RunEvent): RunState {
 }
 
 /** How many of a kind are kept: what a reader can take in, and a log of any length cannot make larger. */
-const recentMax = { decisions: 32, notes: 16, settled: 32, troubles: 16 } as const satisfies Record<
-  keyof RecentEvents,
-  number
->
+const recentMax = {
+  decisions: 32,
+  notes: 16,
+  settled: 32,
+  troubles: 16,
+  givenUp: 16,
+  refusals: 16,
+} as const satisfies Record<keyof RecentEvents, number>
 
 function remember(state: RunState, kind: keyof RecentEvents, event: RunEvent): void {
   const kept = state.recent[kind]
   if (kept.length === recentMax[kind]) kept.shift()
   kept.push({ version: state.version, at: state.at, event })
 }
+
+function rememberGivenUp(
+  state: RunState,
+  event: Extract<RunEvent, { type: 'task-cancelled' | 'task-abandoned' }>,
+): void {
+  remember(state, 'settled', event)
+  const { taskId, reason } = event.data
+  const { after } = openTask(state, taskId).spec
+  if (!after.some((needed) => reason === neededReason(needed))) remember(state, 'givenUp', event)
+}
+
+/** Why a task is cancelled with one that it needs. Logs hold this sentence and are told by it: it must not change. */
+export const neededReason = (needed: TaskId): string => `it needs ${needed}, which is given up`
 
 /** Something that a person or program decided about the run as a whole. */
 function turn(state: RunState, event: RunEvent): RunState {
@@ -276,6 +299,7 @@ function addTask(state: RunState, spec: TaskSpec): OpenTask {
     stopReason: null,
   }
   state.tasks.set(spec.taskId, task)
+  state.takenInAt = state.version
   state.counts.tasks++
   state.counts.planned++
   return task

@@ -1,4 +1,5 @@
 import type { Command } from '../protocol/commands.js'
+import type { TaskId } from '../protocol/ids.js'
 import type { RunState } from '../protocol/state.js'
 import type { ContextBasis } from './decision.js'
 
@@ -23,21 +24,19 @@ export function staleReason(state: RunState, command: Command, basis: ContextBas
     case 'accept':
     case 'reject':
     case 'retry':
+      return taskChange(state, command.taskId, version) ?? statusChange(state, version)
     case 'cancel':
-    case 'abandon': {
-      const task = state.tasks.get(command.taskId)
-      if (task !== undefined && task.changedAt > version) {
-        return `task ${command.taskId} has changed (attempt ${task.attempt} is ${task.phase} since version ${task.changedAt})`
-      }
-      return statusChange(state, version)
-    }
+    case 'abandon':
+      return dependentChange(state, command.taskId, version) ?? statusChange(state, version)
     case 'dispatch':
+    case 'fail':
+      // Somebody else may have handed out the same work under another id.
+      if (state.takenInAt > version) return `new tasks have come in (version ${state.takenInAt})`
+      return resultChange(state, version) ?? statusChange(state, version)
     case 'meet-criterion':
     case 'reopen-criterion':
     case 'complete':
-    case 'fail':
-      if (state.resultsChangedAt > version) return `work has come back or stopped (version ${state.resultsChangedAt})`
-      return statusChange(state, version)
+      return resultChange(state, version) ?? statusChange(state, version)
     case 'round':
       for (const one of [...command.recover, ...command.decide]) {
         const reason = staleReason(state, one, basis)
@@ -46,6 +45,26 @@ export function staleReason(state: RunState, command: Command, basis: ContextBas
       return null
   }
 }
+
+function taskChange(state: RunState, taskId: TaskId, version: number): string | null {
+  const task = state.tasks.get(taskId)
+  if (task === undefined || task.changedAt <= version) return null
+  return `task ${taskId} has changed (attempt ${task.attempt} is ${task.phase} since version ${task.changedAt})`
+}
+
+/** Tasks that need one which is given up go with it: one of them may be new. */
+function dependentChange(state: RunState, taskId: TaskId, version: number): string | null {
+  const reached = new Set([taskId])
+  for (const id of reached) {
+    const changed = taskChange(state, id, version)
+    if (changed !== null) return id === taskId ? changed : `${changed}, and needs ${taskId}`
+    for (const dependent of state.dependents.get(id) ?? []) reached.add(dependent)
+  }
+  return null
+}
+
+const resultChange = (state: RunState, version: number): string | null =>
+  state.resultsChangedAt > version ? `work has come back or stopped (version ${state.resultsChangedAt})` : null
 
 const statusChange = (state: RunState, version: number): string | null =>
   state.statusChangedAt > version

@@ -6,6 +6,7 @@ import { blockersOf, count, nextAction } from './next-action.js'
 import { ownerOf } from './run-view.js'
 
 const ownersShown = 50
+const stoppedShown = 50
 const textMax = 500
 
 /** Which commit a state file was made from. */
@@ -47,10 +48,7 @@ export function stateFileBody(state: RunState): string {
     ...section('Current step', [currentStep(state)]),
     ...section('Completed', completedLines(state)),
     ...section('Active owners', ownerLines(state)),
-    ...section(
-      'Blockers',
-      blockersOf(state).map((blocker) => `- ${prose(blocker)}`),
-    ),
+    ...section('Blockers', [...blockersOf(state).map((blocker) => `- ${prose(blocker)}`), ...stoppedLines(state)]),
     ...section('Next action', [prose(nextAction(state))]),
     ...section(
       'Next checkpoint',
@@ -136,6 +134,20 @@ function completedLines({ counts, recent }: RunState): string[] {
 
 const settledLine = ({ version, at, event }: Remembered): string =>
   `- ${at} (version ${version}) ${prose(describeEvent(event))}`
+
+/** What stopped, why, and by the worker's own account where and how to go on. */
+function stoppedLines({ stopped, tasks }: RunState): string[] {
+  const lines: string[] = []
+  for (const id of stopped) {
+    if (lines.length === stoppedShown) return [...lines, `- and ${stopped.size - stoppedShown} more tasks that stopped`]
+    const { spec, attempt, stopReason, receipt } = tasks.get(id) as OpenTask
+    const { stoppedAt, resumeInstructions } = receipt?.error ?? {}
+    const where = stoppedAt === undefined ? '' : `; stopped at: ${prose(stoppedAt)}`
+    const how = resumeInstructions === undefined ? '' : `; to go on: ${prose(resumeInstructions)}`
+    lines.push(`- ${code(spec.taskId)} after attempt ${attempt}: ${prose(stopReason ?? '')}${where}${how}`)
+  }
+  return lines
+}
 
 function ownerLines(state: RunState): string[] {
   if (state.mode === 'closed') return []

@@ -54,6 +54,7 @@ export const errorCodes = {
   ARTIFACT_MISSING: { retry: 'never', meaning: 'there is no artifact with that digest' },
   ARTIFACT_TOO_LARGE: { retry: 'never', meaning: 'an artifact exceeds its limit' },
   NO_ARTIFACTS: { retry: 'never', meaning: 'the adapter has no artifact store' },
+  PROGRAM_FAILED: { retry: 'later', meaning: 'a program that was started for an incident failed or was stopped' },
   UNSAFE_FILE_SYSTEM: { retry: 'never', meaning: 'the folder is on a file system without the needed guarantees' },
   UNSAFE_SERVER: { retry: 'never', meaning: 'the version or settings of the server lack the needed guarantees' },
 } as const satisfies Record<string, { retry: 'never' | 'later' | 'reopen'; meaning: string }>

@@ -98,6 +98,8 @@ export const eventDataSchemas = {
     attempt,
     notBefore: isoTimeSchema.optional(),
     why: z.enum(['no-slot', 'time', 'after', 'paused', 'blocked', 'evaluate-first', 'retry']),
+    /** Why somebody wants one more attempt of a task that had stopped. */
+    reason: text.optional(),
     /** The task itself, the first time it appears in the log. */
     task: taskSpecSchema.optional(),
   }),

@@ -39,6 +39,10 @@ export const limits = {
   criteriaMax: 64,
   /** UTF-8 bytes of a run's goal and success criteria together, as JSON: they stand in its first commit. */
   openingBytesMax: 256 * 1024,
+  /** Characters of one piece of a snapshot: at most three times as many UTF-8 bytes. */
+  snapshotPieceMax: 64 * 1024,
+  /** Characters of a whole snapshot: a larger one is not written, and not read. */
+  snapshotMax: 64 * 1024 * 1024,
   /** Messages of one sender that may be missing before later ones are taken as its next. */
   inboxGapMax: 1024,
 } as const

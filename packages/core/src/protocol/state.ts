@@ -46,6 +46,10 @@ export interface RecentEvents {
   readonly settled: Remembered[]
   /** What went wrong by itself. */
   readonly troubles: Remembered[]
+  /** Tasks that somebody cancelled or abandoned, with the reason; not those that only needed one of them. */
+  readonly givenUp: Remembered[]
+  /** Receipts and commands that were refused. A list of its own: whoever sends rubbish pushes out nothing else. */
+  readonly refusals: Remembered[]
 }
 
 /** Evidence for a success criterion. */
@@ -122,6 +126,8 @@ export interface RunState {
   statusChangedAt: number
   /** Version of the newest event by which work came back, or stopped. */
   resultsChangedAt: number
+  /** Version of the newest event by which a new task came in. */
+  takenInAt: number
   recent: RecentEvents
   tasks: Map<TaskId, OpenTask>
   /** Outcome and depth, packed by `packSettled`: a few bytes per settled task. */
