@@ -99,6 +99,7 @@ class Story {
     if (said === null) return
     // Of a commit that is in the log.
     const index = this.stage.commits.findIndex(({ version }) => version === said.version)
+    expect(text).toContain(`Written from the log at version ${said.version},`)
     expect(said).toMatchObject({ intact: true, commit: this.stage.backend.recordsOf(runId)[index]?.hash })
   }
 }
