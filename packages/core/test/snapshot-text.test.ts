@@ -109,7 +109,7 @@ describe('a snapshot', () => {
     const states = logs.map((text) => stateText(replay(text.trimEnd().split('\n')).state))
     expect({ stateVersion, states: hash('sha256', states.join('\n')) }).toEqual({
       stateVersion: 1,
-      states: 'debe7fa021bb0f037c6bb398815bc0791a4172eea84e3afe072784d5f58e18d0',
+      states: '7d90f38f4e90d78feb69dc7fa96a3dbfa0853460ce8baf581cae6f70236f2279',
     })
   })
 })
