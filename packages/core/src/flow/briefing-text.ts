@@ -36,7 +36,7 @@ export function briefingText(briefing: Briefing, token: string): string {
     ...section('Accepted last', briefing.lastAccepted, eventLine),
     ...section('Decided, newest last', briefing.decisions, eventLine),
     ...section('Troubles, newest last', briefing.troubles, eventLine),
-    ...section('Refused, newest last', briefing.refusals, eventLine),
+    ...section('Refused receipts and commands, the newest commands last', briefing.refusals, eventLine),
     ...section('Notes, newest last', briefing.notes, eventLine),
     ...budgetLines(briefing),
     'Now:',

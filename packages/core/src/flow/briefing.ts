@@ -116,7 +116,7 @@ export interface Briefing {
   readonly decisions: Told<BriefedEvent>
   /** What went wrong by itself. */
   readonly troubles: Told<BriefedEvent>
-  /** Receipts and commands that were refused. */
+  /** How many receipts and commands were refused; the newest commands among them. The log has all, `taskChain` those of a task. */
   readonly refusals: Told<BriefedEvent>
   readonly notes: Told<BriefedEvent>
   readonly budgets: Budgets | null
