@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { openFiles } from '@reprise/adapter-fs'
 import { openRun } from '@reprise/core'
 import { inTemporaryFolder, median } from './measure.mjs'
-import { inTurn } from './rounds.mjs'
+import { inTurn, ratioOf } from './rounds.mjs'
 
 /** @typedef {import('@reprise/core').Run} Run */
 
@@ -32,10 +32,14 @@ export function measureStateFile({ commits, inFlight, rounds }) {
       }
       return figure
     }
+    /** Processor time of this process, in ms per commit: on a busy machine it says more than the clock. */
+    const cpu = { withFile: /** @type {number[]} */ ([]), without: /** @type {number[]} */ ([]) }
+    // The engine warms up.
+    await onRun(true, (run) => latency(run, commits, []))
     const oneByOne = await inTurn(
       rounds,
-      () => onRun(true, (run) => latency(run, commits)),
-      () => onRun(false, (run) => latency(run, commits)),
+      () => onRun(true, (run) => latency(run, commits, cpu.withFile)),
+      () => onRun(false, (run) => latency(run, commits, cpu.without)),
     )
     const grouped = await inTurn(
       rounds,
@@ -50,6 +54,9 @@ export function measureStateFile({ commits, inFlight, rounds }) {
       oneByOneMs: oneByOne.oursMedian,
       oneByOneBareMs: oneByOne.peerMedian,
       oneByOneRatio: oneByOne.ratio,
+      cpuMs: median(cpu.withFile),
+      cpuBareMs: median(cpu.without),
+      cpuRatio: ratioOf(cpu.withFile, cpu.without),
       groupedPerS: grouped.oursMedian,
       groupedBarePerS: grouped.peerMedian,
       groupedRatio: grouped.ratio,
@@ -57,10 +64,12 @@ export function measureStateFile({ commits, inFlight, rounds }) {
   })
 }
 
-/** Milliseconds of one commit, awaited one after the other: the mean, so that what waits behind a write counts. @param {Run} run @param {number} commits */
-async function latency(run, commits) {
-  const start = performance.now()
+/** Milliseconds of one commit, awaited one after the other: the mean, so that what waits behind a write counts. @param {Run} run @param {number} commits @param {number[]} cpu */
+async function latency(run, commits, cpu) {
+  const [start, before] = [performance.now(), process.cpuUsage()]
   for (let n = 0; n < commits; n++) await run.note(`note ${n} ${'x'.repeat(80)}`)
+  const { user, system } = process.cpuUsage(before)
+  cpu.push((user + system) / 1000 / commits)
   return (performance.now() - start) / commits
 }
 

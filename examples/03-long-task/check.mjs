@@ -13,8 +13,8 @@ export async function findProblems(dir, root, stateFile) {
     const verdict = await verifyRun(adapter.log, runId)
     if (!verdict.ok) return [`the log does not verify: ${verdict.message}`]
     const { state, head } = await loadRun(adapter.log, runId)
+    if (state.status !== 'complete') return [`the run is ${state.status}: ${state.closing ?? 'it has not ended'}`]
     return [
-      ...(state.status === 'complete' ? [] : [`the run is ${state.status}`]),
       ...(state.checklist?.every(({ pass }) => pass) ? [] : ['the checklist is not all passed']),
       ...stateFileProblems(stateFile, { version: state.version, head }),
       ...(await documentProblems(adapter.log, root)),

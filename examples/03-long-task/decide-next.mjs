@@ -12,15 +12,22 @@ export const recover = ({ stopped }) =>
 /**
  * @param {RunView} view
  * @param {ReadonlyMap<string, unknown>} accepted outputs by task id, from the log
+ * @param {readonly string[]} givenUp task ids that were abandoned
  * @param {string} root
  * @returns {{ commands: RoundCommand[], summary: string }}
  */
-export function decideNext(view, accepted, root) {
+export function decideNext(view, accepted, givenUp, root) {
   /** @type {RoundCommand[]} */
   const commands = view.received.map(({ taskId }) => ({ type: 'accept', taskId }))
   const outputs = new Map(accepted)
   for (const { taskId, output } of view.received) outputs.set(taskId, output)
   const settled = `${view.received.length} results accepted`
+
+  // Without them the criteria cannot be met, and nobody should say that they are.
+  if (givenUp.length > 0) {
+    const reason = `could not be done: ${givenUp[0]}${givenUp.length > 1 ? ` and ${givenUp.length - 1} more` : ''}`
+    return { commands: [...commands, { type: 'fail', reason }], summary: `${settled}; it cannot be done` }
+  }
 
   const listing = outputs.get('list')
   if (listing === undefined) {

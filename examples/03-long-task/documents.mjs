@@ -22,6 +22,15 @@ export function readMarkdown(root, path) {
   const text = readFileSync(join(root, path), 'utf8')
   const title = /^# +(.+)$/m.exec(text)?.[1] ?? path
   const links = [...text.matchAll(/\]\((?![a-z][a-z0-9+.-]*:|#)([^)\s#]+)[^)]*\)/gi)].map((match) => match[1] ?? '')
-  const broken = links.filter((link) => !existsSync(join(root, dirname(path), decodeURI(link))))
+  const broken = links.filter((link) => !existsSync(join(root, dirname(path), decoded(link))))
   return { path, title, lines: text.split('\n').length, links: links.length, broken }
+}
+
+/** @param {string} link */
+function decoded(link) {
+  try {
+    return decodeURI(link)
+  } catch {
+    return link
+  }
 }

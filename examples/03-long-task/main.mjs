@@ -22,10 +22,10 @@ const editAfter = 3
 
 console.log(`${listMarkdown(root).length} documents under ${root}; the run lives in ${dir}`)
 const worker = startProcess('worker.mjs', [dir], () => {})
-let isComplete = false
-for (let number = 1; !isComplete; number++) {
-  if (number > sessionsMax) throw new Error(`the task is not complete after ${sessionsMax} sessions`)
-  isComplete = await runSession(number)
+let hasEnded = false
+for (let number = 1; !hasEnded; number++) {
+  if (number > sessionsMax) throw new Error(`the run has not ended after ${sessionsMax} sessions`)
+  hasEnded = await runSession(number)
   showStateFile(number)
   if (number === editAfter) editStateFile()
 }
@@ -42,16 +42,16 @@ process.exitCode = problems.length === 0 ? 0 : 1
 /** @param {number} number */
 async function runSession(number) {
   console.log(`\n━━━ session ${number} ━━━`)
-  let hasCompleted = false
+  let isLast = false
   const session = startProcess('session.mjs', [dir, root, ...(fates[number] ?? [])], (line) => {
     console.log(`  ${line}`)
-    if (line.startsWith('checked: ')) hasCompleted = true
+    if (/^(checked|the run has failed): /.test(line)) isLast = true
     if (line.startsWith('is ')) session.kill()
   })
   const { code, signal } = await session.ended
   if (signal === 'SIGKILL') console.log('  … killed with SIGKILL')
   else if (code !== 0) throw new Error(`session ${number} ended with ${signal ?? code}: see above`)
-  return hasCompleted
+  return isLast
 }
 
 /** @param {number} number */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { openFiles } from '@reprise/adapter-fs'
 import { acceptedReceipts, openRun } from '@reprise/core'
 import { decideNext, recover } from './decide-next.mjs'
-import { listDocuments, openingOf, readDocument, runId, writeIndex } from './tasks.mjs'
+import { listDocuments, openingOf, readDocument, runId, taskIdOf, writeIndex } from './tasks.mjs'
 
 const [dir = '.', root = '.', ...flags] = process.argv.slice(2)
 const adapter = await openFiles({ dir: join(dir, 'reprise') })
@@ -23,7 +23,7 @@ await stopHereFor('before')
 
 const report = await run.round({
   recover,
-  decide: async (view) => decideNext(view, await acceptedOutputs(), root),
+  decide: async (view) => decideNext(view, ...(await settledBefore()), root),
 })
 console.log(report.progress ? `round ${report.round}: ${report.summary}` : `no progress: ${report.message}`)
 await stopHereFor('after')
@@ -32,13 +32,17 @@ if (report.status.status === 'complete') {
   const { checklist } = await run.complete('asked again, for the checklist')
   for (const { item, evidence } of checklist) console.log(`checked: ${item}: ${evidence}`)
 }
+if (report.status.status === 'failed') console.log(`the run has failed: ${report.status.reason}`)
 await run.close()
 await adapter.close()
 
-async function acceptedOutputs() {
+/** Outputs of accepted tasks, and ids of those that were given up, from the log. @returns {Promise<[Map<string, unknown>, string[]]>} */
+async function settledBefore() {
   const outputs = new Map()
   for await (const { taskId, output } of acceptedReceipts(adapter.log, runId)) outputs.set(taskId, output)
-  return outputs
+  const { paths } = outputs.has('list') ? listDocuments.parseOutput(outputs.get('list')) : { paths: [] }
+  const outcomes = await run.outcomes(['list', 'index', ...paths.map(taskIdOf)])
+  return [outputs, [...outcomes].flatMap(([taskId, outcome]) => (outcome === 'abandoned' ? [taskId] : []))]
 }
 
 /** Whatever was handed out, by this session or an earlier one, has come back or has stopped. */

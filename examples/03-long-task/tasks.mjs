@@ -16,7 +16,7 @@ export const openingOf = (root, stateFile) => ({
     'every link from one document to another was followed',
     'there is an index that names every document',
   ],
-  policy: { inFlightMax: documentsPerSession },
+  policy: { inFlightMax: documentsPerSession, attemptsMax: 2, retryBackoffMs: 100 },
   stateFile,
 })
 
@@ -47,4 +47,5 @@ export const writeIndex = defineTask('write-index', {
   output: z.object({ documents: count, sha256: z.string() }),
 })
 
-export const taskIdOf = (/** @type {string} */ path) => `read ${path}`
+/** Whatever is in a path, a task id has no control characters. @param {string} path */
+export const taskIdOf = (path) => `read ${encodeURI(path)}`

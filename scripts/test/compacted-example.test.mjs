@@ -60,7 +60,7 @@ describe('the example of a coordinator that forgets everything', () => {
     expect(rowOf(output, 'no document is longer')).toBe('true')
     expect(code).toBe(0)
     expect(readdirSync(join(root, 'tmp'))).toEqual([])
-  })
+  }, 90_000)
 
   it('ends with exit code 1 and the reason when a coordinator cannot be told what it must', async () => {
     const { code, output } = await start('--budget', '10').end

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { readStateFile } from '@reprise/core'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { findProblems } from '../../examples/03-long-task/check.mjs'
+import { decideNext, recover } from '../../examples/03-long-task/decide-next.mjs'
 
 const main = join(import.meta.dirname, '../../examples/03-long-task/main.mjs')
 
@@ -98,6 +99,23 @@ describe('the example of a long task', () => {
       'late.md was accepted 0 times',
     ])
   }, 120_000)
+
+  it('fails the run, with the reason, when a document cannot be read, instead of calling it done', () => {
+    /** @param {object} tasks */
+    const viewOf = (tasks) =>
+      /** @type {import('@reprise/core').RunView} */ (/** @type {unknown} */ ({ received: [], stopped: [], ...tasks }))
+    const view = viewOf({ received: [{ taskId: 'read b.md', output: {} }] })
+    const accepted = new Map([['list', { paths: ['a.md', 'b.md'] }]])
+    const { commands } = decideNext(view, accepted, ['read a.md'], root)
+    expect(commands).toEqual([
+      { type: 'accept', taskId: 'read b.md' },
+      { type: 'fail', reason: 'could not be done: read a.md' },
+    ])
+    const stopped = [{ taskId: 'read a.md', reason: 'attempt 2 failed: ENOENT' }]
+    expect(recover(viewOf({ stopped }))).toEqual([
+      { type: 'abandon', taskId: 'read a.md', reason: 'attempt 2 failed: ENOENT' },
+    ])
+  })
 
   it('ends every process on SIGINT and says how to go on', async () => {
     writeDocuments()

@@ -95,9 +95,10 @@ export class FilesLog implements CommitLog {
 
   async *watch(runId: RunId, fromIndex: number, signal: AbortSignal): AsyncGenerator<string[]> {
     this.#lifetime.assertOpen()
-    const { path } = this.#run(runId)
-    let index = 0
-    for await (const texts of watchLog(path, runId, AbortSignal.any([signal, this.#lifetime.ended]))) {
+    const run = this.#run(runId)
+    const start = await run.startFor(fromIndex)
+    let index = start.count
+    for await (const texts of watchLog(run.path, runId, AbortSignal.any([signal, this.#lifetime.ended]), start)) {
       const wanted = texts.slice(Math.max(0, fromIndex - index))
       index += texts.length
       if (wanted.length > 0) yield wanted

@@ -61,6 +61,13 @@ describe('the position that is kept with a snapshot', () => {
     const next = recordAfter(records.at(-1) ?? null, 'next')
     await adapter.log.append(run, next)
     expect(await adapter.log.head(run)).toEqual({ index: next.index, hash: next.hash })
+    const stop = new AbortController()
+    const seen: string[] = []
+    for await (const texts of adapter.log.watch(run, next.index, stop.signal)) {
+      seen.push(...texts)
+      stop.abort()
+    }
+    expect(seen).toEqual([next.text])
     // Whoever reads all of it is told.
     expect(await codeOf(() => readAll(adapter.log, run))).toBe('LOG_CORRUPT')
   })

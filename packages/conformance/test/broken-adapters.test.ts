@@ -8,6 +8,7 @@ import {
   type Leases,
   RepriseError,
   type RunId,
+  type SnapshotStore,
 } from '@reprise/core/adapter'
 import { MemoryBackend, memoryAdapter } from '@reprise/core/testing'
 import { describe, expect, it } from 'vitest'
@@ -83,7 +84,31 @@ async function* mapTexts(batches: AsyncIterable<string[]>, map: (text: string) =
   for await (const batch of batches) yield batch.map(map)
 }
 
+const withSnapshots =
+  (change: (store: SnapshotStore, adapter: Adapter) => Partial<SnapshotStore>): Break =>
+  (adapter) => {
+    if (adapter.snapshots === undefined) throw new Error('The memory adapter keeps snapshots.')
+    return { ...adapter, snapshots: { ...adapter.snapshots, ...change(adapter.snapshots, adapter) } }
+  }
+
+/** What a source gives until it fails. */
+async function* asFarAsItGoes(pieces: AsyncIterable<string>): AsyncIterable<string> {
+  try {
+    yield* pieces
+  } catch {}
+}
+
 const cases: readonly { what: string; broken: Break; foundBy: string }[] = [
+  {
+    what: 'keeps half a snapshot',
+    foundBy: 'keeps the one before until the new one is whole, and if that fails on the way',
+    broken: withSnapshots(({ save }) => ({ save: (run, pieces) => save(run, asFarAsItGoes(pieces)) })),
+  },
+  {
+    what: 'keeps a snapshot of a run that was removed',
+    foundBy: 'goes with the run when that is removed, also one that is on its way',
+    broken: withSnapshots(({ save }) => ({ save: (run, pieces) => save(run, pieces).catch(() => {}) })),
+  },
   {
     what: 'lets a conflicting append pass',
     foundBy: 'refuses another record at a taken index and changes nothing',

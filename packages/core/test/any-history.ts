@@ -62,7 +62,7 @@ const anyStep: fc.Arbitrary<Step | number> = fc.oneof(
   fc.constant<Step>({ type: 'take-over', holder, reason: 'process-gone' }),
   fc.constant<Step>({ type: 'release', reason: 'closed by its coordinator' }),
   { weight: 3, arbitrary: fc.constant<Step>(passGates) },
-  fc.integer({ min: 1, max: 1_500 }),
+  { weight: 4, arbitrary: fc.integer({ min: 1, max: 3_000 }) },
 )
 
 export const histories = fc.array(anyStep, { minLength: 1, maxLength: 40 })

@@ -33,7 +33,7 @@ Planned (5):
 - "late" (work), not before 2026-01-01T00:00:03.000Z
 - "later" (work), not before 2027-01-01T00:00:00.000Z
 - "behind" (work), needs 1 task not accepted yet
-Settled: 1 accepted, 2 cancelled, 1 abandoned.
+Settled: 1 accepted, 2 cancelled, 1 abandoned. Receipts refused at a gate: 1.
 Accepted last (1):
 - 13 2026-01-01T00:00:00.000Z "task accepted was accepted, attempt 1"
 Decided, newest last (13):
@@ -55,8 +55,7 @@ Troubles, newest last (4):
 - 39 2026-01-01T00:00:00.000Z "attempt 1 of task stopped was rejected: attempt 1 failed: it broke"
 - 44 2026-01-01T00:00:02.000Z "attempt 1 of task late expired: no receipt by 2026-01-01T00:00:01.000Z"
 - 48 2026-01-01T00:00:02.000Z "task surplus was kept out: tasksMax is 12, the run stands at 12"
-Refused, newest last (2):
-- 26 2026-01-01T00:00:00.000Z "a receipt was refused at gate current-attempt (task accepted): the task was accepted before"
+Commands refused, newest last (1):
 - 27 2026-01-01T00:00:00.000Z "the command complete was refused (UNSETTLED): because"
 Notes, newest last (1):
 - 42 2026-01-01T00:00:00.000Z "note: look here"
@@ -144,7 +143,7 @@ describe('a briefing', () => {
       'Next checkpoint: none set.',
       'Goal: "everything is read"',
       'Success criteria: none.',
-      'Settled: 0 accepted, 0 cancelled, 0 abandoned.',
+      'Settled: 0 accepted, 0 cancelled, 0 abandoned. Receipts refused at a gate: 0.',
       'Decided, newest last (1):',
       'Used: 0 of 1000000 tasks, 0 of 256 slots, 0 (no limit) tokens, 0 (no limit) USD.',
       'Now:',
@@ -204,17 +203,20 @@ describe('a briefing', () => {
     ])
   })
 
-  it('tells of a flood of refused receipts how many there were, and loses nothing else to it', () => {
-    const run = given({}, ...settled('a'))
-    run.and({ type: 'refuse-command', command: 'fail', refusal: { code: 'STALE_CONTEXT', message: 'old' } })
+  it('tells how many receipts and commands were refused, and loses nothing else to a flood of them', () => {
+    const run = given({}, ...settled('a'), { type: 'note', text: 'remember me' })
     const before = briefed(run)
-    for (let i = 0; i < 50; i++) run.and(receipt('a'))
-    const { refusals, decisions, troubles, lastAccepted } = briefed(run)
-    expect([refusals.total, refusals.items.length]).toEqual([51, 16])
-    expect({ decisions, troubles, lastAccepted }).toEqual({
-      ...{ decisions: before.decisions, troubles: before.troubles, lastAccepted: before.lastAccepted },
-    })
-    expect(textOf(run)).toContain('Refused, newest last (51, 16 shown):')
+    for (let i = 0; i < 50; i++) {
+      run.and(receipt('a'))
+      run.and({ type: 'refuse-command', command: 'fail', refusal: { code: 'STALE_CONTEXT', message: `old ${i}` } })
+    }
+    const after = briefed(run)
+    const { refusals } = after
+    expect([after.receiptsRefused, refusals.total, refusals.items.length]).toEqual([50, 50, 16])
+    expect(refusals.items.at(-1)?.text).toBe('the command fail was refused (STALE_CONTEXT): old 49')
+    expect(textOf(run)).toContain('Commands refused, newest last (50, 16 shown):')
+    const { version, at } = after
+    expect(after).toEqual({ ...before, version, at, refusals, receiptsRefused: 50 })
   })
 
   it('keeps a bounded number of each kind of event, however long the log', () => {
@@ -222,7 +224,11 @@ describe('a briefing', () => {
     for (let i = 0; i < 60; i++) {
       run.and(...settled(`a${i}`), dispatch(`b${i}`), { type: 'abandon', taskId: `b${i}`, reason: 'x' })
       run.and({ type: 'note', text: 'n' }, { type: 'pause', reason: 'p' }, { type: 'unpause', reason: 'u' })
-      run.and(receipt('a0'), dispatch(`c${i}`), receipt(`c${i}`, { status: 'failed', output: null }))
+      run.and(
+        { type: 'refuse-command', command: 'x', refusal: { code: 'NO_CHANGE', message: 'x' } },
+        dispatch(`c${i}`),
+        receipt(`c${i}`, { status: 'failed', output: null }),
+      )
     }
     const { decisions, givenUp, notes, refusals, settled: last, troubles } = run.state.recent
     expect([decisions, givenUp, notes, refusals, last, troubles].map(({ length }) => length)).toEqual([

@@ -29,6 +29,34 @@ describe('a run that is closed in the middle of a round', () => {
     expect([stage.queued, stage.backend.leases.held.size]).toEqual([[], 0])
   })
 
+  it('says CLOSED, not that the lock is gone, when it was recovering', async () => {
+    const stage = new RunStage()
+    const { run } = await stage.open({ policy: { attemptsMax: 1 } })
+    await stage.clock.run(run.dispatch(request('t1')))
+    await stage.answer('t1', { status: 'failed', output: null, error: { message: 'no disk' } })
+    const thinking = gate()
+    const round = follow(
+      run.round({
+        recover: async () => {
+          await thinking.promise
+          return [{ type: 'abandon', taskId: 't1', reason: 'no disk' }]
+        },
+        decide: () => [],
+      }),
+    )
+    await stage.clock.settle()
+    const append = stage.hold('log.append')
+    const closing = follow(run.close())
+    await stage.clock.settle()
+    expect(append.held).toBe(1)
+    thinking.open()
+    await stage.clock.settle()
+    append.release()
+    await stage.clock.runUntil(() => round.settled && closing.settled)
+    expect(round.error).toMatchObject({ code: 'CLOSED' })
+    expect(stage.of('task-abandoned')).toEqual([])
+  })
+
   it('is let go although the callback never ends', async () => {
     const stage = new RunStage()
     const { run } = await stage.open()
@@ -104,6 +132,34 @@ describe('a run that is closed while it is opened', () => {
   )
 })
 
+/** A state file in memory. Its writes wait for the first look at it, and while the test holds them. */
+function heldFile() {
+  let text: string | null = null
+  const looked = gate()
+  let held = looked.promise
+  const store = {
+    path: 'state.md',
+    read: async () => {
+      looked.open()
+      return text
+    },
+    replace: async (next: string) => {
+      await held
+      text = next
+      return true as never
+    },
+    keepAside: async () => 'state.md.aside',
+  }
+  return {
+    store,
+    hold: () => {
+      const { promise, open } = gate()
+      held = promise
+      return open
+    },
+  }
+}
+
 describe('a run that is closed while it is being completed', () => {
   it('is complete if that was decided, and let go', async () => {
     const stage = new RunStage()
@@ -118,5 +174,23 @@ describe('a run that is closed while it is being completed', () => {
     expect(completing.value).toMatchObject({ status: { status: 'complete' } })
     expect(types(stage).at(-1)).toBe('run-completed')
     expect([closing.error, stage.backend.leases.held.size]).toEqual([undefined, 0])
+  })
+
+  it('stays open if its state file was still being written: the caller hears CLOSED', async () => {
+    const stage = new RunStage()
+    const file = heldFile()
+    const { run } = await stage.open({ stateFile: file.store })
+    await stage.clock.advance(1_000)
+    const release = file.hold()
+    await stage.clock.run(run.note('so far'))
+    const completing = follow(run.complete('done'))
+    await stage.clock.settle()
+    const closing = follow(run.close())
+    await stage.clock.settle()
+    release()
+    await stage.clock.runUntil(() => completing.settled && closing.settled)
+    expect(completing.error).toMatchObject({ code: 'CLOSED' })
+    expect([types(stage).includes('run-completed'), types(stage).at(-1)]).toEqual([false, 'lock-released'])
+    expect(await stage.open()).toMatchObject({ run: { status: { status: 'running' } } })
   })
 })

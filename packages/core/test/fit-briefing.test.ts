@@ -7,7 +7,7 @@ import { type CountTokens, droppingOrder, estimateTokens, fitBriefing } from '..
 import { isRepriseError } from '../src/protocol/errors.js'
 import { histories, runOf } from './any-history.js'
 import { briefed, richRun } from './briefed-run.js'
-import { dispatch, failed, given, receipt, settled, task } from './given-run.js'
+import { dispatch, failed, given, receipt, type Step, settled, task } from './given-run.js'
 import { checkProperty } from './property-run.js'
 
 const file = 'packages/core/test/fit-briefing.test.ts'
@@ -33,6 +33,7 @@ function fitTo(whole: Briefing, budget: number, count: CountTokens = estimateTok
 /** A run with much of everything. */
 function largeRun() {
   const run = given({ inFlightMax: 1_000, attemptsMax: 2 })
+  const refused: Step = { type: 'refuse-command', command: 'fail', refusal: { code: 'NO_CHANGE', message: 'x' } }
   const long = 'A long text about what was done and why. '.repeat(20)
   for (let i = 0; i < 20; i++) run.and(...settled(`done${i}`), { type: 'note', text: long })
   const ids = Array.from({ length: 120 }, (_, i) => `task-${i}`)
@@ -41,7 +42,7 @@ function largeRun() {
   const spawnRequests = [{ taskId: 'asked', kind: 'work', input: null }]
   for (const id of ids.slice(0, 40)) run.and(receipt(id, { output: { long }, spawnRequests }))
   for (const id of ids.slice(40, 60)) run.and(failed(id, { message: long, stoppedAt: long, retryable: false }))
-  for (let i = 0; i < 20; i++) run.and({ type: 'close-round', summary: long }, receipt('done1'))
+  for (let i = 0; i < 20; i++) run.and({ type: 'close-round', summary: long }, refused)
   return run.and({ type: 'block', reason: long })
 }
 

@@ -152,6 +152,20 @@ describe('a run that is loaded with a snapshot', () => {
     await expect(loadRun(log, elsewhere, { snapshots })).rejects.toMatchObject({ code: 'RUN_MISMATCH' })
   })
 
+  it('reads a log without a snapshot once, also one that is damaged', async () => {
+    const backend = backendWith(runId, lines)
+    const records = [...backend.recordsOf(runId)]
+    records[3] = { ...records[3]!, text: records[3]!.text.replace('"v":1', '"v":9') }
+    backend.runs.records.set(runId, records)
+    let reads = 0
+    backend.intercept = ({ port, method, phase }) => {
+      if (port === 'log' && method === 'read' && phase === 'before') reads++
+      return 'go'
+    }
+    await expect(load(backend)).rejects.toMatchObject({ code: 'LOG_CORRUPT', details: { index: 3 } })
+    expect(reads).toBe(1)
+  })
+
   it('has no commits if there is a snapshot and no log', async () => {
     const backend = backendOf(await snapshotOf(lines))
     backend.runs.records.clear()

@@ -38,8 +38,8 @@ it.each(['SIGINT', 'SIGHUP'] as const)('lets the run go and ends with code 0 at 
 })
 
 it('ends it with code 1 and the error if something else goes wrong while it closes', async () => {
-  const { code, complaints } = await endOf(['with-bug'], 'SIGTERM')
-  expect(code).toBe(1)
+  const { code, said, complaints } = await endOf(['with-bug'], 'SIGTERM')
+  expect([code, said]).toEqual([1, 'waiting\nlet go\n'])
   expect(complaints).toContain('Error: a bug')
 })
 
@@ -47,7 +47,8 @@ it.each(['throws', 'rejects'])('lets the run go and ends with code 1 and the err
   const { code, said, complaints } = await endOf([way])
   expect(code).toBe(1)
   expect(said).toBe('waiting\nlet go\n')
-  expect(complaints).toContain('uncaught: Error: nobody caught this')
+  expect(complaints).toContain('uncaught: Error: nobody caught this: first')
+  expect(complaints.includes('uncaught while closing: Error: nobody caught this: second')).toBe(way === 'rejects')
 })
 
 it('leaves an error that nobody caught to Node.js if it is told to', async () => {

@@ -43,6 +43,20 @@ describe('closeOnSignals', () => {
     dispose()
   })
 
+  it('gives closing ten seconds to end after an error that nobody caught meanwhile', () => {
+    vi.useFakeTimers()
+    const dispose = closeOnSignals({ close: () => gate().promise }, { signals })
+    send()
+    process.emit('uncaughtException', new Error('a bug'))
+    expect(write).toHaveBeenCalledWith(expect.stringContaining('uncaught while closing: Error: a bug'))
+    vi.advanceTimersByTime(9_999)
+    expect(exit).not.toHaveBeenCalled()
+    vi.advanceTimersByTime(1)
+    expect(exit).toHaveBeenCalledExactlyOnceWith(1)
+    dispose()
+    vi.useRealTimers()
+  })
+
   it('listens for SIGTERM, SIGINT, SIGHUP and what nobody caught, and takes its listeners off again', () => {
     const names = ['SIGTERM', 'SIGINT', 'SIGHUP', 'uncaughtException', 'unhandledRejection']
     const counts = () => names.map((name) => process.listenerCount(name))

@@ -1,10 +1,12 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { allOf } from '../src/patterns/all-of.js'
 import { firstOf } from '../src/patterns/first-of.js'
 import { mapOver } from '../src/patterns/map-over.js'
 import { pipeline, type Stage } from '../src/patterns/pipeline.js'
 import type { JsonValue } from '../src/protocol/json.js'
-import { expectOnce, type Script, sweep, work } from './pattern-story.js'
+import { expectOnce, playScript, type Script, type Story, sweep, work } from './pattern-story.js'
+import { checkProperty } from './property-run.js'
 
 const numberOf = (output: JsonValue | undefined): number => (output as { n: number }).n
 
@@ -166,44 +168,53 @@ describe('mapOver, killed at any port call', () => {
   )
 })
 
-describe('patterns side by side on one run, killed at port calls all over it', () => {
+describe('patterns side by side on one run', () => {
+  const script: Script<unknown> = async (run) => {
+    const some = (name: string, count: number) =>
+      Array.from({ length: count }, (_, n) => work.task(`${name}${n}`, { n, waitMs: 1 + ((n * 3) % 5) }))
+    const stages = ['x', 'y'].map((name): Stage<string> => {
+      return { name, task: ({ taskId }) => work.task(taskId, { n: 1, waitMs: 2 }) }
+    })
+    const [all, first, led, mapped] = await Promise.all([
+      allOf(run, some('all', 3)),
+      firstOf(run, some('first', 3)),
+      pipeline(run, ['a', 'b'], stages),
+      mapOver(run, some('map', 5), (task) => task, { inFlight: 2 }),
+    ])
+    return [
+      [...all.values()].map(({ outcome }) => outcome),
+      [first.winner?.outcome, ...[...first.others.values()].map(({ outcome }) => outcome)],
+      [...led.values()].map(({ done }) => done),
+      mapped.accepted + mapped.skipped,
+    ]
+  }
+  const check = (story: Story<unknown>): void => {
+    expectOnce(story)
+    expect(story.result).toEqual([
+      ['accepted', 'accepted', 'accepted'],
+      ['accepted', 'cancelled', 'cancelled'],
+      [true, true],
+      5,
+    ])
+    expect(story.history.facts.accepted).toHaveLength(3 + 1 + 4 + 5)
+  }
+
   it(
-    'each come to their end, and none touches the tasks of another',
-    async () => {
-      const script: Script<unknown> = async (run) => {
-        const some = (name: string, count: number) =>
-          Array.from({ length: count }, (_, n) => work.task(`${name}${n}`, { n, waitMs: 1 + ((n * 3) % 5) }))
-        const stages = ['x', 'y'].map((name): Stage<string> => {
-          return { name, task: ({ taskId }) => work.task(taskId, { n: 1, waitMs: 2 }) }
-        })
-        const [all, first, led, mapped] = await Promise.all([
-          allOf(run, some('all', 3)),
-          firstOf(run, some('first', 3)),
-          pipeline(run, ['a', 'b'], stages),
-          mapOver(run, some('map', 5), (task) => task, { inFlight: 2 }),
-        ])
-        return [
-          [...all.values()].map(({ outcome }) => outcome),
-          [first.winner?.outcome, ...[...first.others.values()].map(({ outcome }) => outcome)],
-          [...led.values()].map(({ done }) => done),
-          mapped.accepted + mapped.skipped,
-        ]
-      }
-      await sweep(
-        script,
-        (story) => {
-          expectOnce(story)
-          expect(story.result).toEqual([
-            ['accepted', 'accepted', 'accepted'],
-            ['accepted', 'cancelled', 'cancelled'],
-            [true, true],
-            5,
-          ])
-          expect(story.history.facts.accepted).toHaveLength(3 + 1 + 4 + 5)
-        },
-        3,
-      )
-    },
+    'each come to their end when they are killed all over it, and none touches the tasks of another',
+    () => sweep(script, check, 3),
+    sweepMs,
+  )
+
+  const name = 'each come to their end in any order of things, with failing calls and a coordinator killed at random'
+  it(
+    name,
+    () =>
+      checkProperty(
+        name,
+        'packages/core/test/pattern-crashes.test.ts',
+        fc.tuple(fc.integer({ min: 1 }), fc.array(fc.integer({ min: 1, max: 120 }), { maxLength: 4 })),
+        async ([seed, deaths]) => check(await playScript(script, deaths, seed)),
+      ),
     sweepMs,
   )
 })

@@ -4,6 +4,7 @@ import { openRun } from '../src/coordinator/open-run.js'
 import type { Run } from '../src/coordinator/run.js'
 import { memoryAdapter } from '../src/memory/memory-adapter.js'
 import { MemoryBackend } from '../src/memory/memory-backend.js'
+import { seededRandom } from '../src/memory/seeded-random.js'
 import { SimulatedClock } from '../src/memory/simulated-clock.js'
 import { isRepriseError } from '../src/protocol/errors.js'
 import type { RunId } from '../src/protocol/ids.js'
@@ -33,18 +34,29 @@ export interface Story<T> {
   readonly history: History
 }
 
+/** Calls that an open run makes again when they fail. */
+const repeated = new Set(['append', 'offer', 'withdraw', 'renew', 'ack'])
+
 /**
  * Plays a script against workers until it ends. Life `i` of the coordinator is killed at its port call `deaths[i]`,
- * counted from 1; the next life runs the same script.
+ * counted from 1; the next life runs the same script. With a seed, what may come in any order does, and calls that are
+ * made again fail now and then.
  */
-async function playScript<T>(script: Script<T>, deaths: readonly number[] = []): Promise<Story<T>> {
+export async function playScript<T>(
+  script: Script<T>,
+  deaths: readonly number[] = [],
+  seed: number | null = null,
+): Promise<Story<T>> {
   const [clock, backend] = [new SimulatedClock(), new MemoryBackend()]
   const [calls, begun]: [number[], string[]] = [[], []]
+  const random = seed === null ? () => 1 : seededRandom(seed)
   let living = -1
-  backend.intercept = ({ pid }) => {
+  if (seed !== null) backend.choose = (count) => Math.floor(random() * count)
+  backend.intercept = ({ pid, method }) => {
     if (pid !== living) return 'go'
     calls[calls.length - 1]!++
-    return calls.at(-1) === deaths[calls.length - 1] ? 'kill' : 'go'
+    if (calls.at(-1) === deaths[calls.length - 1]) return 'kill'
+    return repeated.has(method) && random() < 0.1 ? 'fail' : 'go'
   }
   await startWorking(clock, backend, begun)
   for (let lives = 0; ; lives++) {

@@ -26,7 +26,7 @@ if (is('with-bug')) run.signal.addEventListener('abort', () => Promise.reject(ne
 console.log('waiting')
 if (is('throws'))
   setImmediate(() => {
-    throw new Error('nobody caught this')
+    throw new Error('nobody caught this: first')
   })
-if (is('rejects')) void Promise.reject(new Error('nobody caught this'))
+if (is('rejects')) for (const nth of ['first', 'second']) void Promise.reject(new Error(`nobody caught this: ${nth}`))
 for await (const result of run.results()) await result.accept()

@@ -109,7 +109,7 @@ describe('a snapshot', () => {
     const states = logs.map((text) => stateText(replay(text.trimEnd().split('\n')).state))
     expect({ stateVersion, states: hash('sha256', states.join('\n')) }).toEqual({
       stateVersion: 1,
-      states: 'debe7fa021bb0f037c6bb398815bc0791a4172eea84e3afe072784d5f58e18d0',
+      states: '163dce167c21ae93580b46b34ffad0378d1486d431e9e52eb5413d954988cd66',
     })
   })
 })

@@ -18,6 +18,8 @@ export class StateFileStage extends RunStage {
   get said(): { version: number; commit: string } {
     const said = readStateFile(this.file.text ?? '')
     expect(said).toMatchObject({ runId, intact: true })
+    // Of the state that this very version left, not of one ahead of the log.
+    expect(this.file.text).toContain(`Written from the log at version ${said?.version},`)
     return { version: said?.version ?? 0, commit: said?.commit ?? '' }
   }
 

@@ -35,6 +35,25 @@ describe('a state file is written', () => {
     await stage.written()
   })
 
+  it('not with what is decided while it is asked for and is not durable yet', async () => {
+    const stage = new StateFileStage()
+    const { run } = await stage.open()
+    await stage.written()
+    const append = stage.hold('log.append', 'after', 2)
+    // Written at once, so that the next write comes while the second is on its way.
+    await stage.clock.run(run.note('before'))
+    const first = follow(run.note('the first'))
+    await stage.clock.settle()
+    const second = follow(run.note('the second'))
+    await stage.clock.advance(10_000)
+    expect([append.held, first.settled, second.settled]).toEqual([1, true, false])
+    expect(stage.file.text).not.toContain('the second')
+    append.release()
+    await stage.clock.runUntil(() => second.settled)
+    await stage.written()
+    expect(sectionOf(stage.file.text ?? '', 'Notes')).toHaveLength(3)
+  })
+
   it('only from commits of the log, never of a version between them or ahead, in the order of the log', async () => {
     const stage = new StateFileStage()
     const { run } = await stage.open({ policy: { inFlightMax: 3 } })

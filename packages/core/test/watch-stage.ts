@@ -1,10 +1,12 @@
 import { z } from 'zod'
 import { loadRun } from '../src/coordinator/load-run.js'
-import { readCommit } from '../src/log/commit-record.js'
+import { encodeCommit, genesisHash, readCommit } from '../src/log/commit-record.js'
 import type { MemoryAdapter } from '../src/memory/memory-adapter.js'
 import type { SimulatedProcess } from '../src/memory/simulated-process.js'
 import type { EventType, RunEvent } from '../src/protocol/events.js'
 import type { RunId } from '../src/protocol/ids.js'
+import { policySchema } from '../src/protocol/policy.js'
+import { isoTime } from '../src/protocol/time.js'
 import type { Incident } from '../src/watchdog/incident.js'
 import { startWatchdog } from '../src/watchdog/start-watchdog.js'
 import type { Watchdog } from '../src/watchdog/watchdog.js'
@@ -49,6 +51,21 @@ export class WatchStage extends RunStage {
     const count = defineTask('count', { input: z.unknown(), output: z.unknown() })
     const handlers = [count.handle((_input, task) => handler(task, process.runtime))]
     return { worker: await this.clock.run(startWorker({ ...process, handlers })), ...process }
+  }
+
+  /** The log of a run that was opened, and let go or not, by somebody who is gone: quicker than opening it. */
+  plant(runId: string, letGo: boolean): void {
+    const holder = { id: 'planter', host: 'host-9', pid: 9 }
+    const opened = { runId, goal: 'grow', successCriteria: [], policy: policySchema.parse({}) }
+    const events = [
+      { type: 'run-opened', v: 1, data: opened },
+      { type: 'lock-acquired', v: 1, data: { holder, reason: 'opened' } },
+      ...(letGo ? [{ type: 'lock-released', v: 1, data: { reason: 'later' } }] : []),
+    ]
+    const at = isoTime(this.clock.now())
+    const header = { index: 0, version: events.length, epoch: 2, at, actor: holder.id, prev: genesisHash }
+    const texts = events.map((event) => JSON.stringify(event))
+    this.backend.runs.records.set(runId as RunId, [encodeCommit(header, texts)])
   }
 
   /** What the log of any run says. */

@@ -153,6 +153,18 @@ describe('a clock that jumps', () => {
   })
 })
 
+it('a look that takes long does not stretch the time after which something is told', async () => {
+  const stage = new WatchStage()
+  const held = await stage.open()
+  await stage.clock.run(held.run.dispatch(request('t1', { timeoutMs: dayMs })))
+  stage.intercept(({ method, phase }) =>
+    method === 'holders' && phase === 'before' ? stage.outside.runtime.sleep(4_000).then(() => 'go') : 'go',
+  )
+  const { told } = await stage.watch({ intervalMs: 1_000 })
+  await stage.clock.advance(stalledAfterMs + 30_000)
+  expect(kinds(told)).toEqual(['attempt-stalled'])
+})
+
 describe('a port that fails', () => {
   const twoDead = async (stage: WatchStage) => {
     const dead = await stage.open()
@@ -221,20 +233,27 @@ describe('a port that fails', () => {
     expect(errors).toMatchObject([{ code: 'LOG_CORRUPT', details: { runId: 'run-1' } }])
   })
 
-  it('a log that was replaced by another of the same name is read anew', async () => {
+  it.each([
+    ['shorter', -1],
+    ['as long', 0],
+    ['longer', 1],
+  ])('a log that was replaced by another one that is %s is read anew', async (_how, more) => {
     const stage = new WatchStage()
     const first = await stage.open()
-    const { told } = await stage.watch()
+    for (const text of ['one', 'two']) await stage.clock.run(first.run.note(text))
+    const { told, errors } = await stage.watch()
     await stage.clock.advance(minuteMs)
-    await stage.clock.run(first.run.complete('done'))
-    await stage.clock.advance(minuteMs)
-    await stage.clock.run(stage.outside.adapter.log.remove(first.run.id))
-    const second = await stage.open()
-    await stage.clock.run(second.run.note('another'))
-    await stage.clock.advance(minuteMs)
-    second.adapter.kill()
+    const elsewhere = new WatchStage()
+    const second = await elsewhere.open({ goal: 'another' })
+    for (let n = 0; n < 2 + more; n++) await elsewhere.clock.run(second.run.note(`note ${n}`))
+    const records = elsewhere.backend.recordsOf(second.run.id)
+    expect(records.length - stage.commits.length).toBe(more)
+    first.adapter.kill()
+    stage.backend.runs.records.set(first.run.id, [...records])
     await stage.clock.advance(5 * minuteMs)
-    expect(kinds(told)).toEqual(['coordinator-dead'])
+    expect(told).toMatchObject([{ kind: 'coordinator-dead', version: elsewhere.commits.at(-1)?.version }])
+    // A longer one looks damaged at first.
+    expect(errors).toHaveLength(more > 0 ? 1 : 0)
   })
 
   it('a log whose names no task can hold is told, and does not silence the others', async () => {
@@ -324,17 +343,11 @@ describe('a thousand runs', () => {
 
   it('are watched a bounded number at a time, every dead one is told once, and idle ones cost one look at their head', async () => {
     const stage = new WatchStage()
-    const process = stage.process()
     const dead: string[] = []
     for (let n = 0; n < 1_000; n++) {
-      const runId = `run-${n}`
-      if (n % 50 === 0) {
-        const held = await stage.open({ runId })
-        held.adapter.kill()
-        dead.push(runId)
-      } else {
-        await stage.close(await stage.open({ runId }, process))
-      }
+      const isDead = n % 50 === 0
+      stage.plant(`run-${n}`, !isDead)
+      if (isDead) dead.push(`run-${n}`)
     }
     const { told, errors, watchdog } = await stage.watch({ runsPerLookMax: 250 })
     await stage.clock.advance(20 * intervalMs)

@@ -139,6 +139,8 @@ describe('an attempt that is stalled', () => {
     const { told } = await stage.watch()
     await stage.clock.advance(stalledAfterMs - 1_000)
     expect(told).toEqual([])
+    await stage.clock.advance(3 * intervalMs)
+    expect(told).toHaveLength(1)
     await stage.clock.advance(hourMs / 6)
     expect(told).toMatchObject([
       { kind: 'attempt-stalled', runId: 'run-1', taskId: 't1', attempt: 1, why: 'unclaimed' },
@@ -181,6 +183,16 @@ describe('an attempt that is stalled', () => {
     const { told } = await stage.watch()
     await stage.clock.advance(4 * stalledAfterMs)
     expect(told).toMatchObject([{ kind: 'attempt-stalled', why: 'missing' }])
+  })
+
+  it('is not told when its receipt is there, in an inbox that nobody reads: that is told', async () => {
+    const { stage, held } = await start()
+    await stage.close(held)
+    await stage.worker(async () => 'done')
+    await stage.clock.runUntil(() => stage.backend.messagesOf(held.run.id).length === 1)
+    const { told } = await stage.watch()
+    await stage.clock.advance(10 * stalledAfterMs)
+    expect(kinds(told)).toEqual(['receipts-waiting'])
   })
 
   it('is not told for work that takes long and says nothing, if its worker lives', async () => {

@@ -172,6 +172,8 @@ describe('a notification that fails', () => {
         })
       },
     })
+    await stage.clock.runUntil(() => told.length > 0)
+    expect(stopped).toBe(0)
     await stage.clock.advance(5 * minuteMs)
     expect(told).toEqual([other])
     expect(stopped).toBeGreaterThan(2)

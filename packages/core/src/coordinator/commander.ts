@@ -20,7 +20,7 @@ export class Commander {
   async execute(command: CommandInput, token?: string): Promise<CommandOutcome> {
     this.refuseInsideRound(command)
     const parsed = this.parse(command)
-    const decision = await this.submit(parsed, token)
+    const decision = this.unlessLetGo(await this.submit(parsed, token))
     const standing = this.standing(token)
     if (decision.ok) return { ok: true, ...standing, report: reportOf(decision) }
     const known = this.knownAfterClosing(parsed)
@@ -41,8 +41,9 @@ export class Commander {
       },
       options,
     )
-    const decision: Decision =
-      'code' in prepared ? { ok: false, refusal: prepared } : await this.submit(prepared, token)
+    const decision = this.unlessLetGo(
+      'code' in prepared ? { ok: false, refusal: prepared } : await this.submit(prepared, token),
+    )
     const standing = this.standing(token)
     if (!decision.ok) return { progress: false, ...standing, ...(await this.refused(decision.refusal, token)) }
     return { progress: true, ...standing, ...roundOf(decision), report: reportOf(decision) }
@@ -90,6 +91,13 @@ export class Commander {
       if (!isRepriseError(error, 'TOKEN_INVALID')) throw error
       return { ok: false, refusal: error }
     }
+  }
+
+  /** Whoever asked while the lock went back must hear why, not that nobody holds it. */
+  private unlessLetGo(decision: Decision): Decision {
+    const { signal } = this.core
+    if (!decision.ok && decision.refusal.code === 'LOCK_LOST' && signal.aborted) throw signal.reason
+    return decision
   }
 
   private standing(token: string | undefined): { status: RunStatus; token?: string } {

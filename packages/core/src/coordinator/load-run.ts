@@ -54,13 +54,17 @@ export async function* readCommits(log: CommitLog, runId: RunId): AsyncGenerator
  */
 export async function loadRun(log: CommitLog, runId: RunId, options: LoadOptions = {}): Promise<LoadedRun> {
   const { snapshots } = options
-  if (snapshots === undefined) return await loadWhole(log, runId, null)
-  try {
-    return (await loadBehind(log, runId, snapshots)) ?? (await loadWhole(log, runId, null))
-  } catch (error) {
-    // Also if it was the log: then reading all of it says what is wrong, and where.
-    return await loadWhole(log, runId, `${(error as Error)?.message ?? error}`.slice(0, doubtMax))
+  let doubt: string | null = null
+  if (snapshots !== undefined) {
+    try {
+      const loaded = await loadBehind(log, runId, snapshots)
+      if (loaded !== null) return loaded
+    } catch (error) {
+      // Also if it was the log: then reading all of it says what is wrong, and where.
+      doubt = `${(error as Error)?.message ?? error}`.slice(0, doubtMax)
+    }
   }
+  return await loadWhole(log, runId, doubt)
 }
 
 const doubtMax = 200

@@ -47,7 +47,7 @@ export async function prepareRound(host: RoundHost, options: RoundOptions): Prom
   const { recover } = host.parse({ recover: asked, decide: [], summary: 'recovering' })
   pin(recover, seen)
   const after = await host.snapshot((state) => {
-    if (recover.length === 0) return shown(state)
+    if (recover.length === 0) return state.version === seen.version ? seen : shown(state)
     const trial = tryCommands(state, { recover, decide: [] }, host.context(), decideCommand)
     return 'refusal' in trial ? trial.refusal : shown(trial.after)
   })

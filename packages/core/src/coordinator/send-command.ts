@@ -14,7 +14,7 @@ export interface SendCommandOptions {
   readonly adapter: Adapter
   readonly runId: string
   readonly command: CommandInput
-  /** What the sender was shown: the command is refused, with `STALE_CONTEXT`, if what it depends on has changed since. */
+  /** What the sender was shown: the command is refused, with `STALE_CONTEXT`, if what it depends on has changed since: see `changesSince`. */
   readonly token?: string
   readonly runtime?: Runtime
 }

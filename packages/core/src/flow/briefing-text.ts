@@ -36,7 +36,7 @@ export function briefingText(briefing: Briefing, token: string): string {
     ...section('Accepted last', briefing.lastAccepted, eventLine),
     ...section('Decided, newest last', briefing.decisions, eventLine),
     ...section('Troubles, newest last', briefing.troubles, eventLine),
-    ...section('Refused, newest last', briefing.refusals, eventLine),
+    ...section('Commands refused, newest last', briefing.refusals, eventLine),
     ...section('Notes, newest last', briefing.notes, eventLine),
     ...budgetLines(briefing),
     'Now:',
@@ -104,8 +104,8 @@ function excerpt(name: string, { json, length }: Excerpt): string {
   return `, ${name} of ${length} characters${shown}`
 }
 
-const settledLine = ({ settled: { accepted, cancelled, abandoned } }: Briefing): string =>
-  `Settled: ${accepted} accepted, ${cancelled} cancelled, ${abandoned} abandoned.`
+const settledLine = ({ settled: { accepted, cancelled, abandoned }, receiptsRefused }: Briefing): string =>
+  `Settled: ${accepted} accepted, ${cancelled} cancelled, ${abandoned} abandoned. Receipts refused at a gate: ${receiptsRefused}.`
 
 function budgetLines({ budgets }: Briefing): string[] {
   if (budgets === null) return []

@@ -9,7 +9,8 @@ import { type Budgets, budgetsOf, type Decide, type Permission, permissionsOf } 
 import { type ReceivedTaskView, type RunView, type StoppedTaskView, viewOf } from './run-view.js'
 
 /** What a briefing lists at most, whatever its budget: `RunView` has all. Longer texts than a reader takes in are cut off. */
-const listedMax = { received: 100, stopped: 100, out: 200, planned: 50, artifacts: 10, spawnRequests: 10 } as const
+const listedMax = { received: 100, stopped: 100, out: 200, planned: 50 }
+const namesMax = 10
 const outputMax = 4_000
 const inputMax = 500
 
@@ -110,12 +111,14 @@ export interface Briefing {
   readonly out: Told<BriefedAttempt>
   readonly planned: Told<BriefedPlan>
   readonly settled: { readonly accepted: number; readonly cancelled: number; readonly abandoned: number }
+  /** How many were refused at a gate. They changed nothing; the log has each with its gate. */
+  readonly receiptsRefused: number
   readonly lastAccepted: Told<BriefedEvent>
   /** What was decided, and why: newest last, as the lists below. */
   readonly decisions: Told<BriefedEvent>
   /** What went wrong by itself. */
   readonly troubles: Told<BriefedEvent>
-  /** Receipts and commands that were refused. */
+  /** Commands from elsewhere that were refused. */
   readonly refusals: Told<BriefedEvent>
   readonly notes: Told<BriefedEvent>
   readonly budgets: Budgets | null
@@ -126,7 +129,7 @@ export interface Briefing {
 
 /** Everything that a briefing of this state can tell. See `fitBriefing`. */
 export function briefingOf(state: RunState, decide: Decide): Briefing {
-  const view = viewOf(state)
+  const view = viewOf(state, listedMax)
   const { recent, counts, lock } = state
   const { accepted, cancelled, abandoned } = counts
   const accepts = recent.settled.filter(({ event }) => event.type === 'task-accepted')
@@ -139,22 +142,20 @@ export function briefingOf(state: RunState, decide: Decide): Briefing {
     blockers: blockersOf(state),
     goal: view.goal,
     criteria: view.criteria.map(({ number, text, met }) => ({ number, text, evidence: met?.evidence ?? null })),
-    received: told(view.received, listedMax.received, briefedReceipt),
-    stopped: told(view.stopped, listedMax.stopped, briefedStop),
-    out: told(view.out, listedMax.out, ({ taskId, kind, owner, attempt, since, dueAt }) => {
+    received: told(counts.received, view.received, briefedReceipt),
+    stopped: told(counts.stopped, view.stopped, briefedStop),
+    out: told(counts.out, view.out, ({ taskId, kind, owner, attempt, since, dueAt }) => {
       return { taskId, kind, owner, attempt, since, dueAt }
     }),
-    planned: {
-      ...told(view.planned, listedMax.planned, ({ taskId, kind, notBefore, waitingFor }) => {
-        return { taskId, kind, notBefore, waitingFor }
-      }),
-      total: counts.planned,
-    },
+    planned: told(counts.planned, view.planned, ({ taskId, kind, notBefore, waitingFor }) => {
+      return { taskId, kind, notBefore, waitingFor }
+    }),
     settled: { accepted, cancelled, abandoned },
+    receiptsRefused: counts.receiptsRejected,
     lastAccepted: eventsOf(accepts, accepted),
     decisions: eventsOf([...recent.decisions, ...recent.givenUp].sort((a, b) => a.version - b.version)),
     troubles: eventsOf(recent.troubles),
-    refusals: eventsOf(recent.refusals, counts.receiptsRejected + counts.commandsRefused),
+    refusals: eventsOf(recent.refusals, counts.commandsRefused),
     notes: eventsOf(recent.notes),
     budgets: state.policy === null ? null : budgetsOf(state),
     may: permissionsOf(state, decide),
@@ -175,8 +176,11 @@ function briefedReceipt(task: ReceivedTaskView): BriefedReceipt {
     status,
     error: error?.message ?? null,
     output: excerpt(task.output, outputMax),
-    artifacts: told(artifacts, listedMax.artifacts, ({ name, bytes }) => ({ name, bytes })),
-    spawnRequests: told(task.spawnRequests, listedMax.spawnRequests, ({ taskId, kind }) => ({ taskId, kind })),
+    artifacts: told(artifacts.length, artifacts.slice(0, namesMax), ({ name, bytes }) => ({ name, bytes })),
+    spawnRequests: told(task.spawnRequests.length, task.spawnRequests.slice(0, namesMax), ({ taskId, kind }) => ({
+      taskId,
+      kind,
+    })),
   }
 }
 
@@ -199,9 +203,9 @@ function excerpt(value: JsonValue, charactersMax: number): Excerpt {
   return { json: beginning(json, charactersMax), length: json.length }
 }
 
-const told = <T, U>(items: readonly T[], max: number, tell: (item: T) => U): Told<U> => ({
-  total: items.length,
-  items: items.slice(0, max).map(tell),
+const told = <T, U>(total: number, items: readonly T[], tell: (item: T) => U): Told<U> => ({
+  total,
+  items: items.map(tell),
 })
 
 /** `total`: how many there ever were, if that is known. */

@@ -30,7 +30,7 @@ interface Step {
 export const droppingOrder: readonly Step[] = [
   { of: 'what was accepted last', drop: (b) => shorten(b, 'lastAccepted', 0) },
   { of: 'troubles', but: 'the newest 5', drop: (b) => shorten(b, 'troubles', 5, 'newest') },
-  { of: 'refusals', but: 'the newest 3', drop: (b) => shorten(b, 'refusals', 3, 'newest') },
+  { of: 'refused commands', but: 'the newest 3', drop: (b) => shorten(b, 'refusals', 3, 'newest') },
   { of: 'planned tasks', but: 'the first 5', drop: (b) => shorten(b, 'planned', 5) },
   { of: 'notes', but: 'the newest 5', drop: (b) => shorten(b, 'notes', 5, 'newest') },
   { of: 'inputs', but: '100 characters', drop: (b) => clipJson(b, 'input', 100) },
@@ -39,7 +39,7 @@ export const droppingOrder: readonly Step[] = [
   { of: 'decisions', but: 'the newest 10', drop: (b) => shorten(b, 'decisions', 10, 'newest') },
   { of: 'texts', but: '300 characters', drop: (b) => clipTexts(b, 300) },
   { of: 'troubles', drop: (b) => shorten(b, 'troubles', 0) },
-  { of: 'refusals', drop: (b) => shorten(b, 'refusals', 0) },
+  { of: 'refused commands', drop: (b) => shorten(b, 'refusals', 0) },
   { of: 'planned tasks', drop: (b) => shorten(b, 'planned', 0) },
   { of: 'receipts', but: 'the first 30', drop: (b) => shorten(b, 'received', 30) },
   { of: 'attempts out', but: 'the first 20', drop: (b) => shorten(b, 'out', 20) },

@@ -148,8 +148,8 @@ export function reduceEvent(state: RunState, event: RunEvent): RunState {
       return state
     }
     case 'receipt-rejected':
+      // Nothing else: whoever forges receipts must not push out what is remembered either.
       state.counts.receiptsRejected++
-      remember(state, 'refusals', event)
       return state
     case 'task-accepted':
       settle(state, event.data.taskId, 'accepted')

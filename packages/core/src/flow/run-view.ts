@@ -6,8 +6,13 @@ import type { Counts, CriterionEvidence, OpenTask, RunState } from '../protocol/
 import type { TaskRequest, TaskSpec } from '../protocol/task.js'
 import { attemptsMax } from './decide-dispatch.js'
 
-/** Planned tasks that a view lists; `counts.planned` says how many there are. */
-const plannedShownMax = 1_000
+/** How many of each a view lists; its `counts` say how many there are. */
+const listedMax = {
+  received: Number.POSITIVE_INFINITY,
+  stopped: Number.POSITIVE_INFINITY,
+  out: Number.POSITIVE_INFINITY,
+  planned: 1_000,
+}
 
 export interface CriterionView {
   /** From 1. */
@@ -82,13 +87,14 @@ export interface RunView {
 /** Who answers for a task: the owner that it names, or else whoever serves its lane. */
 export const ownerOf = (spec: TaskSpec): string => spec.owner ?? `workers of lane ${spec.lane}`
 
-export function viewOf(state: RunState): RunView {
+/** `max`: lists no more than these; the costs of a view are those of what it lists. */
+export function viewOf(state: RunState, max: Readonly<typeof listedMax> = listedMax): RunView {
   const out: OutTaskView[] = []
   const planned: PlannedTaskView[] = []
   for (const task of state.tasks.values()) {
-    if (task.phase === 'out') {
+    if (task.phase === 'out' && out.length < max.out) {
       out.push({ ...taskView(state, task), since: task.dispatchedAt ?? '', dueAt: task.deadlineAt ?? '' })
-    } else if (task.phase === 'planned' && planned.length < plannedShownMax) {
+    } else if (task.phase === 'planned' && planned.length < max.planned) {
       planned.push({ ...taskView(state, task), notBefore: task.notBefore, waitingFor: task.waitingFor })
     }
   }
@@ -105,8 +111,8 @@ export function viewOf(state: RunState): RunView {
     checkpoint: state.checkpoint,
     counts: { ...state.counts },
     spent: { ...state.spent },
-    received: tasksOf(state, state.received).flatMap((task) => receivedView(state, task)),
-    stopped: tasksOf(state, state.stopped).map((task) => ({
+    received: tasksOf(state, state.received, max.received).flatMap((task) => receivedView(state, task)),
+    stopped: tasksOf(state, state.stopped, max.stopped).map((task) => ({
       ...taskView(state, task),
       reason: task.stopReason ?? '',
       receipt: task.receipt,
@@ -116,9 +122,10 @@ export function viewOf(state: RunState): RunView {
   }
 }
 
-function tasksOf(state: RunState, ids: Iterable<TaskId>): OpenTask[] {
+function tasksOf(state: RunState, ids: Iterable<TaskId>, max: number): OpenTask[] {
   const tasks: OpenTask[] = []
   for (const id of ids) {
+    if (tasks.length >= max) break
     const task = state.tasks.get(id)
     if (task !== undefined) tasks.push(task)
   }

@@ -48,7 +48,7 @@ export interface RecentEvents {
   readonly troubles: Remembered[]
   /** Tasks that somebody cancelled or abandoned, with the reason; not those that only needed one of them. */
   readonly givenUp: Remembered[]
-  /** Receipts and commands that were refused. A list of its own: whoever sends rubbish pushes out nothing else. */
+  /** Commands that were refused. A list of its own: whoever sends rubbish pushes out nothing else. */
   readonly refusals: Remembered[]
 }
 

@@ -41,17 +41,18 @@ export class LogFollower {
       this.#startOver()
     }
     if (head.index + 1 === this.#chain.commits) return this.#run
+    const from = this.#chain.commits
     try {
       // Most runs have ended long ago: nothing else of them has to be read.
-      if (this.#chain.commits === 0 && (await this.#isClosedAt(head.index, what))) return endedRun()
-      const from = this.#chain.commits
+      if (from === 0 && (await this.#isClosedAt(head.index, what))) return endedRun()
       for await (const lines of this.guard.each('log', what, () => this.log.read(this.runId, from))) {
         for (const line of lines) this.#take(line)
       }
     } catch (error) {
       if (isRepriseError(error) && error.retry === 'never') {
         this.#startOver()
-        this.#broken = { hash: head.hash, error }
+        // Or else it may be whole, and another than the one that was read before.
+        if (from === 0) this.#broken = { hash: head.hash, error }
       }
       throw error
     }

@@ -12,8 +12,10 @@ import { LogFollower } from './log-follower.js'
 import { PortGuard, PortSkipped } from './port-guard.js'
 import { endedRun, type WatchedRun } from './watched-run.js'
 
-/** Calls on their way at once. */
-const callsMax = 16
+/** Looked at, at once. */
+const runsAtOnce = 16
+/** On their way at once for one run: a worker that stands still costs the adapter a wait. */
+const callsPerRunMax = 4
 /** Messages of one inbox that are looked at: the oldest may be decided and not acknowledged. */
 const peekMax = 16
 /** Runs that one listing may have. */
@@ -70,12 +72,14 @@ export class Lookout {
 
   /** One look at as many runs as fit, the next ones next time. Never rejects: what fails is told, and left out. */
   async look(): Promise<Look[]> {
+    const { intervalMs, callTimeoutMs } = this.options
     this.#guard.renew()
-    this.#passTime()
+    this.#passTime(2 * intervalMs)
     await this.#list()
+    this.#passTime(callTimeoutMs)
     const batch = this.#nextBatch()
     const read: { watched: Watched; run: WatchedRun }[] = []
-    await inParallel(batch, callsMax, async (watched) => {
+    await inParallel(batch, runsAtOnce, async (watched) => {
       await this.#telling(watched, async () => {
         const run = await watched.log.catchUp()
         if (run === null) this.#watched.delete(watched.runId)
@@ -84,24 +88,25 @@ export class Lookout {
         read.push({ watched, run: run ?? endedRun() })
       })
     })
+    this.#passTime(callTimeoutMs)
     // After the logs: whoever has the lock of a log had its lease before.
     const holders = await this.#holders()
+    this.#passTime(callTimeoutMs)
     const looks: Look[] = []
-    await inParallel(read, callsMax, async ({ watched, run }) => {
+    await inParallel(read, runsAtOnce, async ({ watched, run }) => {
       const { runId } = watched
       const held = holders === null ? null : holders.has(`run/${runId}`)
       const sight = await this.#see(watched, run, held)
       looks.push({ sight, facts: this.#confirmed(watched, sight) })
     })
+    this.#passTime(callTimeoutMs)
     return looks
   }
 
-  /** Counts only what it has surely waited: at most two intervals per look, and nothing when the clock went back. */
-  #passTime(): void {
+  /** Counts only what has surely passed since it was called last: at most `maxMs`, and nothing when the clock went back. */
+  #passTime(maxMs: number): void {
     const now = this.options.runtime.now()
-    if (this.#lastMs !== null) {
-      this.#observedMs += Math.min(Math.max(0, now - this.#lastMs), 2 * this.options.intervalMs)
-    }
+    if (this.#lastMs !== null) this.#observedMs += Math.min(Math.max(0, now - this.#lastMs), maxMs)
     this.#lastMs = now
   }
 
@@ -187,7 +192,9 @@ export class Lookout {
       })
     }
     let succeeded = 0
-    for (const step of steps) if (await this.#telling(watched, step)) succeeded++
+    await inParallel(steps, callsPerRunMax, async (step) => {
+      if (await this.#telling(watched, step)) succeeded++
+    })
     if (succeeded === steps.length) watched.told = null
     const { alive, moving } = attempts
     return { runId, run, now: isoTime(runtime.now()), held, inbox, stalls: attempts.stalls(), alive, moving }

@@ -121,14 +121,9 @@ export class Watchdog extends EventEmitter<WatchdogEvents> {
     const runId = this.id as RunId
     if (await answered(this.#isHeld(), `Looking who holds run ${runId}`, runtime)) return null
     const isNew = (await answered(adapter.log.head(runId), `Looking for run ${runId}`, runtime)) === null
-    // Only while it is being opened: later the notifications that run come to their end first.
-    const opening = new AbortController()
-    const abort = (): void => opening.abort()
-    this.#stop.signal.addEventListener('abort', abort)
-    if (this.#stop.signal.aborted) abort()
     try {
       const run = await openRun({
-        ...{ adapter, runtime, runId, goal, tasks: [incidentTask], signal: opening.signal },
+        ...{ adapter, runtime, runId, goal, tasks: [incidentTask], signal: this.#stop.signal },
         ...(isNew && { policy: policyOf(leaseTtlMs) }),
       })
       if (run.status.mode !== 'closed') return run
@@ -139,8 +134,6 @@ export class Watchdog extends EventEmitter<WatchdogEvents> {
       // Another watchdog has opened it a moment ago, with another leaseTtlMs: what it said counts.
       if (isNew) return null
       throw notOurs(runId, error)
-    } finally {
-      this.#stop.signal.removeEventListener('abort', abort)
     }
   }
 
@@ -180,6 +173,7 @@ export class Watchdog extends EventEmitter<WatchdogEvents> {
       this.#unlessOver(error, run)
     } finally {
       this.#active = false
+      // Another watchdog may go on at once: it takes in what these still send, and does not start them again.
       await worker?.close({ drainMs: this.#drainMs }).catch(onError)
       await run.close()
     }
