@@ -121,7 +121,11 @@ export function reduceEvent(state: RunState, event: RunEvent): RunState {
       task.notBefore = event.data.notBefore ?? null
       task.receipt = null
       if (task.waitingFor === 0) enqueue(state, task)
-      if (event.data.reason !== undefined) remember(state, 'decisions', event)
+      if (event.data.reason !== undefined) {
+        // Somebody tries again what had stopped: whoever believes that it still stands must not replace it.
+        state.takenInAt = state.version
+        remember(state, 'decisions', event)
+      }
       return state
     }
     case 'dispatched': {
