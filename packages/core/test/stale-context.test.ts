@@ -35,6 +35,7 @@ const changes = {
   'other work is accepted': [{ type: 'accept', taskId: 'theirs' }],
   'other work is dispatched': [dispatch('other')],
   'what had stopped is tried again': [{ type: 'retry', taskId: 'tired', reason }],
+  'what had stopped is dispatched again': [dispatch('tired')],
   'the run is paused': [{ type: 'pause', reason }],
   'the run is blocked and unblocked': [
     { type: 'block', reason },
@@ -68,7 +69,8 @@ const results: readonly Change[] = [
 
 const work: readonly Change[] = [
   ...results,
-  ...(['other work is dispatched', 'a task comes in that needs its task', 'what had stopped is tried again'] as const),
+  ...(['other work is dispatched', 'a task comes in that needs its task'] as const),
+  ...(['what had stopped is tried again', 'what had stopped is dispatched again'] as const),
 ]
 
 /** Every command, and after which changes a token from before them is stale. The table in docs/resume.md says the same. */

@@ -116,20 +116,19 @@ export function reduceEvent(state: RunState, event: RunEvent): RunState {
       return state
     case 'planned': {
       const task = event.data.task === undefined ? openTask(state, event.data.taskId) : addTask(state, event.data.task)
+      // What the policy tries again follows its rejection, which says enough.
+      if (event.data.why !== 'retry' || event.data.reason !== undefined) goOnWith(state, task)
       enterPhase(state, task, 'planned')
       task.attempt = event.data.attempt
       task.notBefore = event.data.notBefore ?? null
       task.receipt = null
       if (task.waitingFor === 0) enqueue(state, task)
-      if (event.data.reason !== undefined) {
-        // Somebody tries again what had stopped: whoever believes that it still stands must not replace it.
-        state.takenInAt = state.version
-        remember(state, 'decisions', event)
-      }
+      if (event.data.reason !== undefined) remember(state, 'decisions', event)
       return state
     }
     case 'dispatched': {
       const task = event.data.task === undefined ? openTask(state, event.data.taskId) : addTask(state, event.data.task)
+      goOnWith(state, task)
       enterPhase(state, task, 'out')
       task.attempt = event.data.attempt
       task.digest = event.data.digest
@@ -307,6 +306,11 @@ function addTask(state: RunState, spec: TaskSpec): OpenTask {
   state.counts.tasks++
   state.counts.planned++
   return task
+}
+
+/** Somebody tries again what had stopped: whoever believes that it still stands must not replace it. */
+function goOnWith(state: RunState, task: OpenTask): void {
+  if (task.phase === 'stopped') state.takenInAt = state.version
 }
 
 function enterPhase(state: RunState, task: OpenTask, phase: TaskPhase): void {
