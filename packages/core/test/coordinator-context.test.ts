@@ -203,6 +203,33 @@ describe('a command with a context token', () => {
     })
   })
 
+  it.each(['execute', 'sendCommand'])(
+    'of commits that were lost is refused by %s, although the log has as many again',
+    async (by) => {
+      const stage = new RunStage()
+      await stage.close(await stage.open())
+      const { length } = stage.commits
+      const lost = await stage.open()
+      await stage.clock.run(lost.run.dispatch(request('shown')))
+      const { token } = await stage.clock.run(lost.run.briefing())
+      const { epoch } = lost.run.status
+      lost.adapter.kill()
+      stage.backend.runs.records.set(runId, stage.backend.recordsOf(runId).slice(0, length))
+      const { run } = await stage.open({ takeover: 'now' })
+      await stage.clock.run(run.dispatch(requests(3)))
+      expect(run.status.epoch).toBe(epoch)
+      const command: CommandInput = { type: 'pause', reason }
+      if (by === 'execute') {
+        expect(await stage.clock.run(run.execute(command, { token }))).toMatchObject({ code: 'TOKEN_INVALID' })
+      } else {
+        const sent = await stage.clock.run(sendCommand({ ...stage.outside, runId, command, token }))
+        const { events } = await stage.clock.run(sent.answer())
+        expect(events).toMatchObject([{ type: 'command-refused', data: { code: 'TOKEN_INVALID' } }])
+      }
+      expect(run.status.status).toBe('awaiting-result')
+    },
+  )
+
   it('from another process is judged the same way, and answered in the log', async () => {
     const { stage, run, token } = await scene()
     const send = (command: CommandInput) => sendCommand({ ...stage.outside, runId, command, token })

@@ -43,8 +43,9 @@ export class Commander {
   }
 
   contextToken(): string {
-    const { position, status } = this.core.pipeline
-    return issueToken(this.core.runId, status, position.first ?? '')
+    const { position, state, status } = this.core.pipeline
+    const { version, epoch } = status
+    return issueToken(this.core.runId, { version, epoch, holder: state.lock?.holder.id ?? null }, position.first ?? '')
   }
 
   private prepare(options: RoundOptions): Promise<Round | Refusal> {
@@ -97,9 +98,12 @@ export class Commander {
   /** The run as the bearer of a token knows it, or why that is not known. */
   private basisOf(token: string | undefined): ContextBasis | Refusal | undefined {
     if (token === undefined) return undefined
-    const { pipeline, runId } = this.core
+    const { runId } = this.core
+    const { position, state } = this.core.pipeline
+    const { version, epoch, lock } = state
     try {
-      return readToken(runId, String(token), pipeline.position.first ?? '', pipeline.state.version)
+      const log = { version, epoch, holder: lock?.holder.id ?? null }
+      return readToken(runId, String(token), position.first ?? '', log)
     } catch (error) {
       if (!isRepriseError(error, 'TOKEN_INVALID')) throw error
       return error

@@ -180,8 +180,9 @@ function readCommand(body: string, { state, position }: CommitPipeline): Asked {
   }
   if (token === undefined) return { command: parsed.data }
   try {
-    const { runId, version } = state
-    return { command: parsed.data, basis: readToken(runId as RunId, String(token), position.first ?? '', version) }
+    const { runId, version, epoch, lock } = state
+    const log = { version, epoch, holder: lock?.holder.id ?? null }
+    return { command: parsed.data, basis: readToken(runId as RunId, String(token), position.first ?? '', log) }
   } catch (error) {
     if (!isRepriseError(error)) throw error
     return { name: parsed.data.type, refusal: { code: error.code, message: error.message } }
