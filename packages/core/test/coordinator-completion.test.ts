@@ -103,6 +103,24 @@ describe.each(ways)('completing a run with %s', (_, ask) => {
   })
 })
 
+it.each([
+  ['no state file', () => new RunStage()],
+  ['a state file', () => new StateFileStage()],
+])('is decided before what its sender asked for behind it, with %s', async (_, newStage) => {
+  const { stage, run } = await readyRun(newStage())
+  const asked: CommandInput[] = [
+    { type: 'note', text: 'before' },
+    complete,
+    { type: 'dispatch', tasks: [request('late')] },
+  ]
+  const messages = asked.map((command, i) => {
+    return { sender: 'sender-2', seq: i + 1, kind: 'command' as const, body: JSON.stringify(command) }
+  })
+  await stage.clock.run(stage.outside.adapter.inbox.send(runId, messages))
+  await stage.clock.settle()
+  expect([run.status.status, stage.of('note-added').length, run.status.counts.tasks]).toEqual(['complete', 1, 1])
+})
+
 it('is refused while somebody else overwrites the state file at once', async () => {
   const { stage, run } = await readyRun(new StateFileStage())
   stage.file.fate = (method, phase) => {

@@ -150,17 +150,47 @@ describe('a command with a context token', () => {
     })
   })
 
+  it('is told what it has not been shown before a token stands for it, although it was obeyed', async () => {
+    const { execute, run, stage, token } = await scene()
+    expect(await execute({ type: 'note', text: reason }, token)).not.toHaveProperty('changes')
+    await stage.answer('t2')
+    const note = await execute({ type: 'note', text: reason }, token)
+    const round = await stage.clock.run(
+      run.round({ token, decide: () => [{ type: 'set-checkpoint', dueAt: '2031-01-01T00:00:00.000Z', note: '' }] }),
+    )
+    for (const outcome of [note, round]) {
+      const newest = expect.arrayContaining([expect.objectContaining({ type: 'receipt-received' })])
+      expect(outcome).toMatchObject({ changes: { newest } })
+    }
+    expect([note.ok, round.progress, round.token]).toEqual([true, true, run.contextToken()])
+  })
+
+  it('keeps the token that it has if it cannot be told what has changed', async () => {
+    const { execute, run, stage, token } = await scene()
+    await stage.answer('t2')
+    stage.spoil('log.read', 'fail', { times: 2 })
+    for (const command of [{ type: 'note', text: reason }, dispatch] as CommandInput[]) {
+      const outcome = await execute(command, token)
+      expect([outcome.ok, outcome.token, 'changes' in outcome]).toEqual([command.type === 'note', token, false])
+    }
+    expect(await execute({ type: 'note', text: reason }, token)).toMatchObject({ token: run.contextToken() })
+  })
+
   it.each([
     ['is no token', () => 'rct1'],
+    ['is no text', () => 5 as never],
     ['was altered', (token: string) => token.replace('.', '.A')],
     ['has another signature', (token: string) => `${token.slice(0, -2)}xx`],
     ['is of another run', () => issueToken('other' as RunId, { version: 1, epoch: 1 }, '0'.repeat(64))],
   ])('that %s is refused', async (_, change) => {
-    const { execute, token } = await scene()
-    expect(await execute({ type: 'note', text: reason }, change(token))).toMatchObject({
-      ok: false,
-      code: 'TOKEN_INVALID',
-    })
+    const { execute, run, stage, token } = await scene()
+    const outcome = await execute({ type: 'note', text: reason }, change(token))
+    expect(outcome).toMatchObject({ ok: false, code: 'TOKEN_INVALID' })
+    // Who was shown nothing gets no token for having asked.
+    expect(outcome).not.toHaveProperty('token')
+    const recover = () => [{ type: 'cancel' as const, taskId: 'nowhere', reason }]
+    const round = run.round({ recover, decide: () => [], token: change(token) })
+    expect(await stage.clock.run(round)).toMatchObject({ progress: false, code: 'TOKEN_INVALID' })
   })
 
   it('of a version that the log does not have any more is refused: commits were lost', async () => {
@@ -172,6 +202,33 @@ describe('a command with a context token', () => {
       message: expect.stringContaining('commits were lost'),
     })
   })
+
+  it.each(['execute', 'sendCommand'])(
+    'of commits that were lost is refused by %s, although the log has as many again',
+    async (by) => {
+      const stage = new RunStage()
+      await stage.close(await stage.open())
+      const { length } = stage.commits
+      const lost = await stage.open()
+      await stage.clock.run(lost.run.dispatch(request('shown')))
+      const { token } = await stage.clock.run(lost.run.briefing())
+      const { epoch } = lost.run.status
+      lost.adapter.kill()
+      stage.backend.runs.records.set(runId, stage.backend.recordsOf(runId).slice(0, length))
+      const { run } = await stage.open({ takeover: 'now' })
+      await stage.clock.run(run.dispatch(requests(3)))
+      expect(run.status.epoch).toBe(epoch)
+      const command: CommandInput = { type: 'pause', reason }
+      if (by === 'execute') {
+        expect(await stage.clock.run(run.execute(command, { token }))).toMatchObject({ code: 'TOKEN_INVALID' })
+      } else {
+        const sent = await stage.clock.run(sendCommand({ ...stage.outside, runId, command, token }))
+        const { events } = await stage.clock.run(sent.answer())
+        expect(events).toMatchObject([{ type: 'command-refused', data: { code: 'TOKEN_INVALID' } }])
+      }
+      expect(run.status.status).toBe('awaiting-result')
+    },
+  )
 
   it('from another process is judged the same way, and answered in the log', async () => {
     const { stage, run, token } = await scene()

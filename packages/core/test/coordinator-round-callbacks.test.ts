@@ -64,6 +64,19 @@ describe('the callbacks of a round', () => {
     await stage.clock.run(run.accept('t1'))
   })
 
+  it.each([[undefined], [null], ['none'], [[null]], [[{}]], [{ commands: null, summary: 'x' }]])(
+    'that give back %o instead of commands are told what is wrong with it, and nothing is recorded',
+    async (answer) => {
+      const { stage, run } = await busyRun()
+      const { length } = stage.commits
+      await expect(stage.clock.run(run.round({ decide: () => answer as never }))).rejects.toMatchObject({
+        code: 'INVALID_INPUT',
+        message: expect.stringContaining('is invalid at decide'),
+      })
+      expect(stage.commits).toHaveLength(length)
+    },
+  )
+
   it('are shown the same, whether the run was followed or read from its log', async () => {
     const { stage, run } = await busyRun()
     const seen: RunView[] = []

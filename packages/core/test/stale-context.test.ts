@@ -18,10 +18,12 @@ const scene = () =>
     ...settled('shown'),
     { type: 'meet-criterion', criterion: 2, evidence: 'seen' },
     dispatch('mine', 'back', 'bad', 'late', 'theirs'),
+    dispatch(task('tired', { attemptsMax: 2 })),
     dispatch(task('free', { notBefore: '2027-01-01T00:00:00.000Z' })),
     receipt('mine'),
     receipt('theirs'),
     failed('late'),
+    failed('tired', { message: 'it broke', retryable: false }),
   )
 
 /** What happens between the moment somebody was shown the run and the command. */
@@ -32,6 +34,8 @@ const changes = {
   'other work stops': [failed('bad')],
   'other work is accepted': [{ type: 'accept', taskId: 'theirs' }],
   'other work is dispatched': [dispatch('other')],
+  'what had stopped is tried again': [{ type: 'retry', taskId: 'tired', reason }],
+  'what had stopped is dispatched again': [dispatch('tired')],
   'the run is paused': [{ type: 'pause', reason }],
   'the run is blocked and unblocked': [
     { type: 'block', reason },
@@ -63,7 +67,11 @@ const results: readonly Change[] = [
   ...(['other work comes back', 'other work stops', 'its task is settled or changes'] as const),
 ]
 
-const work: readonly Change[] = [...results, 'other work is dispatched', 'a task comes in that needs its task']
+const work: readonly Change[] = [
+  ...results,
+  ...(['other work is dispatched', 'a task comes in that needs its task'] as const),
+  ...(['what had stopped is tried again', 'what had stopped is dispatched again'] as const),
+]
 
 /** Every command, and after which changes a token from before them is stale. The table in docs/resume.md says the same. */
 const stale: Record<Command['type'], readonly [CommandInput, readonly Change[]]> = {
@@ -83,7 +91,7 @@ const stale: Record<Command['type'], readonly [CommandInput, readonly Change[]]>
   'meet-criterion': [{ type: 'meet-criterion', criterion: 1, evidence: 'seen' }, results],
   'reopen-criterion': [{ type: 'reopen-criterion', criterion: 2, reason }, results],
   complete: [{ type: 'complete', summary: reason }, results],
-  fail: [{ type: 'fail', reason }, work],
+  fail: [{ type: 'fail', reason }, [...work, 'other work is accepted']],
   round: [{ type: 'round', summary: reason, decide: [{ type: 'accept', taskId: 'mine' }] }, own],
 }
 

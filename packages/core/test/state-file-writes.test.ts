@@ -113,6 +113,30 @@ describe('a state file is written', () => {
     expect(stage.said).toEqual(stage.logged)
   })
 
+  it('with a disk that takes a write and does not say so: that one is ours, and no drift', async () => {
+    const stage = new StateFileStage()
+    const { run } = await stage.open()
+    await stage.written()
+    const { failures, drifts } = listen(run)
+    let silent = true
+    stage.file.fate = (method, phase) => {
+      if (!silent || method !== 'replace' || phase === 'before') return 'go'
+      silent = false
+      return new Promise(() => {})
+    }
+    await stage.clock.run(run.note('taken without a word'))
+    await stage.clock.advance(1_000)
+    await stage.clock.run(run.note('and more'))
+    const older = stage.file.text
+    await stage.clock.advance(60_000)
+    expect([failures, drifts, stage.said]).toEqual([['STATE_FILE_FAILED'], [], stage.logged])
+    // From then on it would be one.
+    stage.file.text = older
+    await stage.clock.run(run.note('the last'))
+    await stage.written()
+    expect(drifts).toEqual(['older -'])
+  })
+
   it('once more before a run that is closed is let go', async () => {
     const stage = new StateFileStage()
     const held = await stage.open()

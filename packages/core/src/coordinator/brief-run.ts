@@ -52,7 +52,8 @@ export function finishBriefing(whole: Briefing, first: string, options: Briefing
     )
   }
   const { tokenBudget, countTokens } = parsed.data
-  const token = issueToken(whole.runId as RunId, whole, first)
+  const { version, epoch, holder } = whole
+  const token = issueToken(whole.runId as RunId, { version, epoch, holder: holder?.id ?? null }, first)
   return { ...fitBriefing(whole, tokenBudget, countTokens, token), token }
 }
 

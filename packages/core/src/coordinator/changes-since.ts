@@ -35,7 +35,7 @@ export async function changesSince(
   }
   readCommit(first, 0)
   const { version } = readCommit(last, head.index)
-  const basis = readToken(runId, token, readRecordShape(first)?.hash ?? '', version)
+  const basis = readToken(runId, token, readRecordShape(first)?.hash ?? '', { version })
   return readChanges(log, runId, basis.version, { commits: head.index + 1, version }, max)
 }
 

@@ -1,14 +1,13 @@
-import type { Decided, Decision, Refusal } from '../flow/decision.js'
+import type { ContextBasis, Decided, Decision, Refusal } from '../flow/decision.js'
 import { type Command, type CommandInput, commandSchema } from '../protocol/commands.js'
 import { isRepriseError, RepriseError } from '../protocol/errors.js'
 import type { RunId, TaskId } from '../protocol/ids.js'
 import { changesMax } from './changes-since.js'
 import { issueToken, readToken } from './context-token.js'
-import type { CommandOutcome, DispatchReport, RoundReport } from './outcomes.js'
+import type { CommandOutcome, DispatchReport, RoundReport, Standing } from './outcomes.js'
 import { readChanges } from './read-changes.js'
 import { prepareRound, type Round, type RoundOptions } from './round.js'
 import type { RunCore } from './run-core.js'
-import type { RunStatus } from './run-status.js'
 
 /** Commands as data, with or without a context token, and what is said of them. */
 export class Commander {
@@ -21,37 +20,45 @@ export class Commander {
     this.refuseInsideRound(command)
     const parsed = this.parse(command)
     const decision = this.unlessLetGo(await this.submit(parsed, token))
-    const standing = this.standing(token)
+    const standing = await this.standing(decision, token)
     if (decision.ok) return { ok: true, ...standing, report: reportOf(decision) }
     const known = this.knownAfterClosing(parsed)
     if (known !== null) return { ok: true, ...standing, report: known }
-    return { ok: false, ...standing, ...(await this.refused(decision.refusal, token)) }
+    const { code, message } = decision.refusal
+    return { ok: false, ...standing, code, message }
   }
 
   async round(options: RoundOptions): Promise<RoundReport> {
     this.refuseInsideRound({ type: 'round' })
     const { token } = options
+    const basis = this.basisOf(token)
+    const prepared = basis !== undefined && 'code' in basis ? basis : await this.prepare(options)
+    const decision = this.unlessLetGo(
+      'code' in prepared ? { ok: false, refusal: prepared } : await this.submit(prepared, token),
+    )
+    const standing = await this.standing(decision, token)
+    if (decision.ok) return { progress: true, ...standing, ...roundOf(decision), report: reportOf(decision) }
+    const { code, message } = decision.refusal
+    return { progress: false, ...standing, code, message }
+  }
+
+  contextToken(): string {
+    const { position, state, status } = this.core.pipeline
+    const { version, epoch } = status
+    return issueToken(this.core.runId, { version, epoch, holder: state.lock?.holder.id ?? null }, position.first ?? '')
+  }
+
+  private prepare(options: RoundOptions): Promise<Round | Refusal> {
     const { pipeline } = this.core
-    const prepared = await prepareRound(
+    return prepareRound(
       {
         snapshot: async (read) => (await pipeline.snapshot(read)).value,
-        context: () => ({ ...pipeline.context(), ...(token !== undefined && { evaluateFirst: true }) }),
+        context: () => ({ ...pipeline.context(), ...(options.token !== undefined && { evaluateFirst: true }) }),
         ask: (callback) => this.ask(callback),
         parse: (round) => this.parse({ type: 'round', ...round } as CommandInput) as Round,
       },
       options,
     )
-    const decision = this.unlessLetGo(
-      'code' in prepared ? { ok: false, refusal: prepared } : await this.submit(prepared, token),
-    )
-    const standing = this.standing(token)
-    if (!decision.ok) return { progress: false, ...standing, ...(await this.refused(decision.refusal, token)) }
-    return { progress: true, ...standing, ...roundOf(decision), report: reportOf(decision) }
-  }
-
-  contextToken(): string {
-    const { position, status } = this.core.pipeline
-    return issueToken(this.core.runId, status, position.first ?? '')
   }
 
   /** Until it returns, which is until it first waits: nothing else can run meanwhile. */
@@ -80,16 +87,26 @@ export class Commander {
   }
 
   private async submit(command: Command, token?: string): Promise<Decision> {
-    const { pipeline, signal, runId } = this.core
+    const { pipeline, signal } = this.core
     // A run that has ended says so itself.
     if (signal.aborted && pipeline.status.mode !== 'closed') throw signal.reason
-    if (token === undefined) return this.core.command(command)
+    const basis = this.basisOf(token)
+    if (basis === undefined) return this.core.command(command)
+    return 'code' in basis ? { ok: false, refusal: basis } : this.core.command(command, { basis })
+  }
+
+  /** The run as the bearer of a token knows it, or why that is not known. */
+  private basisOf(token: string | undefined): ContextBasis | Refusal | undefined {
+    if (token === undefined) return undefined
+    const { runId } = this.core
+    const { position, state } = this.core.pipeline
+    const { version, epoch, lock } = state
     try {
-      const basis = readToken(runId, token, pipeline.position.first ?? '', pipeline.state.version)
-      return await this.core.command(command, { basis })
+      const log = { version, epoch, holder: lock?.holder.id ?? null }
+      return readToken(runId, String(token), position.first ?? '', log)
     } catch (error) {
       if (!isRepriseError(error, 'TOKEN_INVALID')) throw error
-      return { ok: false, refusal: error }
+      return error
     }
   }
 
@@ -100,21 +117,25 @@ export class Commander {
     return decision
   }
 
-  private standing(token: string | undefined): { status: RunStatus; token?: string } {
-    return { status: this.core.pipeline.status, ...(token !== undefined && { token: this.contextToken() }) }
-  }
-
-  /** To who knows an older version of the run: what has happened since, whatever the refusal is. */
-  private async refused({ code, message }: Refusal, token: string | undefined) {
+  /**
+   * Where the run stands now. To who knows an older version of it: what has happened since, whatever was decided, and a
+   * token for who has read that. Without it, the new token would stand for a belief that nobody has.
+   */
+  private async standing(decision: Decision, token: string | undefined): Promise<Standing> {
     const { log, pipeline, runId } = this.core
-    const { position, state, status } = pipeline
-    if (token === undefined || code === 'TOKEN_INVALID') return { code, message }
-    const { version } = readToken(runId, token, position.first ?? '', state.version)
-    if (version >= status.version) return { code, message }
+    const { position, status } = pipeline
+    const basis = this.basisOf(token)
+    if (token === undefined || basis === undefined || 'code' in basis) return { status }
+    const fresh = this.contextToken()
+    const own = decision.ok ? decision.events.length : 0
+    if (basis.version + own >= status.version) return { status, token: fresh }
     const head = { commits: position.commits, version: status.version }
-    // The refusal stands even if the log cannot be read, perhaps since the run has ended and the adapter is closed.
-    const changes = await readChanges(log, runId, version, head, changesMax).catch(() => undefined)
-    return { code, message, ...(changes && { changes }) }
+    try {
+      return { status, token: fresh, changes: await readChanges(log, runId, basis.version, head, changesMax) }
+    } catch {
+      // What was decided stands even if the log cannot be read, perhaps since the run has ended and the adapter is closed.
+      return { status, token }
+    }
   }
 
   /** A script that runs once more after its run has ended dispatches what is settled: that is no error. */

@@ -11,7 +11,7 @@ import { isDecided } from '../flow/senders.js'
 import type { ArtifactStore } from '../ports/artifact-store.js'
 import type { InboxMessage } from '../ports/inbox.js'
 import type { Runtime } from '../ports/runtime.js'
-import { type Command, commandSchema } from '../protocol/commands.js'
+import { asksFor, type Command, commandSchema } from '../protocol/commands.js'
 import { isRepriseError, RepriseError } from '../protocol/errors.js'
 import type { Cause } from '../protocol/events.js'
 import type { RunId, TaskId } from '../protocol/ids.js'
@@ -60,7 +60,14 @@ export async function takeIn(
   options.onReceiptsRecorded(receipts.length, caughtUp || commands.length > 0)
   if (commands.length === 0) return pipeline.drained()
   await options.resumed
-  await Promise.all(commands.map((message) => obey(message, options)))
+  const answers: Promise<void>[] = []
+  for (const { sender, seq, body } of commands) {
+    const asked = readCommand(body, pipeline)
+    answers.push(obey(asked, { sender, seq }, options))
+    // It waits for the state file first: what was asked for behind it must not be decided before it.
+    if ('command' in asked && asksFor(asked.command, ['complete'])) await Promise.all(answers)
+  }
+  await Promise.all(answers)
 }
 
 /** A transport may hand over the same message twice at once: a send whose answer was lost is sent again. */
@@ -128,10 +135,8 @@ function check(outputProblem: OutputCheck, kind: string, output: unknown): strin
   }
 }
 
-async function obey({ sender, seq, body }: InboxMessage, options: IntakeOptions): Promise<void> {
+async function obey(asked: Asked, cause: Cause, options: IntakeOptions): Promise<void> {
   const { pipeline } = options
-  const cause = { sender, seq }
-  const asked = readCommand(body, pipeline)
   if ('refusal' in asked) return refuseOnRecord(asked.name, asked.refusal, cause, pipeline)
   const { command, basis } = asked
   const decision = await options.command(command, { cause, ...(basis && { basis }) })
@@ -175,8 +180,9 @@ function readCommand(body: string, { state, position }: CommitPipeline): Asked {
   }
   if (token === undefined) return { command: parsed.data }
   try {
-    const { runId, version } = state
-    return { command: parsed.data, basis: readToken(runId as RunId, String(token), position.first ?? '', version) }
+    const { runId, version, epoch, lock } = state
+    const log = { version, epoch, holder: lock?.holder.id ?? null }
+    return { command: parsed.data, basis: readToken(runId as RunId, String(token), position.first ?? '', log) }
   } catch (error) {
     if (!isRepriseError(error)) throw error
     return { name: parsed.data.type, refusal: { code: error.code, message: error.message } }

@@ -33,7 +33,7 @@ export interface OpenRunOptions {
   readonly takeover?: 'when-dead' | 'now'
   /** How long to wait for a live holder to let go. Milliseconds, default 0. */
   readonly waitForMs?: number
-  /** The mode that the caller believes the run to be in; a difference is corrected, on record. */
+  /** The mode that the caller believes the run to be in; a difference is corrected, on record, unless the run has ended. */
   readonly expectMode?: Mode
   /** Bounds the resume gates (`GATE_FAILED`), and then the rest of the inbox (`TIMEOUT`). Milliseconds, default 60,000. */
   readonly resumeTimeoutMs?: number

@@ -17,30 +17,35 @@ export interface DispatchReport {
 }
 
 /**
- * `execute`: what a command did, or why it did nothing, with where the run stands. To who passed a token: `token` is
- * for that version, and `changes`, with a refusal, is what has happened since the one that was passed.
+ * Where a run stands. To who passed a token: `changes` is what has happened since the version that it was issued for, if
+ * anything but this command, and `token` is for who has read that. If the log could not be read, `token` is the one that was passed.
+ * There is none for one that was not valid.
  */
-export type CommandOutcome = { readonly status: RunStatus; readonly token?: string } & (
-  | { readonly ok: true; readonly report: DispatchReport }
-  | { readonly ok: false; readonly code: RepriseError['code']; readonly message: string; readonly changes?: Changes }
-)
+export interface Standing {
+  readonly status: RunStatus
+  readonly token?: string
+  readonly changes?: Changes
+}
+
+/** `execute`: what a command did, or why it did nothing, with where the run stands. */
+export type CommandOutcome = Standing &
+  (
+    | { readonly ok: true; readonly report: DispatchReport }
+    | { readonly ok: false; readonly code: RepriseError['code']; readonly message: string }
+  )
 
 /** What a round did, by the log. `progress: false`: nothing; `code` and `message` say why, and nothing was recorded. */
-export type RoundReport = { readonly status: RunStatus; readonly token?: string } & (
-  | {
-      readonly progress: true
-      readonly round: number
-      readonly summary: string
-      readonly settled: readonly TaskId[]
-      readonly report: DispatchReport
-    }
-  | {
-      readonly progress: false
-      readonly code: RepriseError['code']
-      readonly message: string
-      readonly changes?: Changes
-    }
-)
+export type RoundReport = Standing &
+  (
+    | {
+        readonly progress: true
+        readonly round: number
+        readonly summary: string
+        readonly settled: readonly TaskId[]
+        readonly report: DispatchReport
+      }
+    | { readonly progress: false; readonly code: RepriseError['code']; readonly message: string }
+  )
 
 /** A run that ended well, and what was checked before it was called so. */
 export interface CompletionReport {

@@ -38,7 +38,8 @@ export async function readChanges(
   for await (const lines of log.read(runId, index)) {
     for (const line of lines) {
       const commit = readCommit(line, index++)
-      if (commit.version > head.version) break
+      // It grows while it is read.
+      if (commit.version > head.version) return { total, newest }
       let version = commit.version - commit.events.length
       for (const stored of commit.events) {
         if (++version <= sinceVersion) continue

@@ -52,13 +52,16 @@ export async function prepareRound(host: RoundHost, options: RoundOptions): Prom
     return 'refusal' in trial ? trial.refusal : shown(trial.after)
   })
   if ('code' in after) return after
-  const answer = await host.ask(() => options.decide(after))
-  const commands = 'commands' in answer ? answer.commands : answer
+  const answer: unknown = await host.ask(() => options.decide(after))
+  const isNamed = typeof answer === 'object' && answer !== null && 'commands' in answer
+  const named = isNamed ? (answer as { commands: readonly unknown[]; summary: string }) : null
   const round = host.parse({
     recover,
-    decide: commands,
-    summary: 'commands' in answer ? answer.summary : describe(recover, commands),
+    // Nothing at all is a `return` that was forgotten.
+    decide: (named?.commands ?? answer ?? null) as readonly unknown[],
+    summary: named === null ? 'deciding' : named.summary,
   })
+  if (named === null) round.summary = describe(recover, round.decide)
   pin(round.decide, after)
   return round
 }
@@ -77,7 +80,7 @@ function pin(commands: readonly PlainCommand[], view: RunView): void {
   }
 }
 
-function describe(recover: readonly PlainCommand[], decide: readonly RoundCommand[]): string {
+function describe(recover: readonly PlainCommand[], decide: readonly PlainCommand[]): string {
   const parts = [
     { name: 'recover', commands: recover },
     { name: 'decide', commands: decide },

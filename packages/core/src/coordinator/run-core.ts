@@ -6,7 +6,7 @@ import type { InboxMessage } from '../ports/inbox.js'
 import type { Lease } from '../ports/leases.js'
 import type { Runtime } from '../ports/runtime.js'
 import type { StateFileStore } from '../ports/state-file.js'
-import type { Command } from '../protocol/commands.js'
+import { asksFor, type Command } from '../protocol/commands.js'
 import { isRepriseError, RepriseError } from '../protocol/errors.js'
 import type { RunId, TaskId } from '../protocol/ids.js'
 import { CommitPipeline, type DurableCommit, type SubmitOptions } from './commit-pipeline.js'
@@ -325,9 +325,6 @@ function snapshotKeeper(
   if (store === undefined || lease === null || everyEvents === 0) return null
   return new SnapshotKeeper({ ...{ store, runId, runtime, pipeline, everyEvents, onFailed }, loaded })
 }
-
-const asksFor = (command: Command, types: readonly Command['type'][]): boolean =>
-  types.includes(command.type) || (command.type === 'round' && command.decide.some(({ type }) => types.includes(type)))
 
 const adapterClosed = (runId: RunId): RepriseError =>
   new RepriseError(

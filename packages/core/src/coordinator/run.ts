@@ -178,7 +178,8 @@ export class Run extends EventEmitter<RunEvents> {
 
   /**
    * Any command, as data. A refusal is a value here. With a `token` it is refused if what it depends on has changed since
-   * that was issued, and nothing is dispatched before all returned work is settled.
+   * that was issued, and nothing is dispatched before all returned work is settled; obeyed or not, `changes` is what its
+   * bearer has not been shown.
    */
   execute(command: CommandInput, options: { readonly token?: string } = {}): Promise<CommandOutcome> {
     return this.#commander.execute(command, options.token)

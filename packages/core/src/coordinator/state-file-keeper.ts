@@ -53,6 +53,8 @@ export class StateFileKeeper {
   private turn: Promise<unknown> = Promise.resolve()
   /** What should stand there: what we wrote last, or what `repair` has judged. `undefined`: not looked at yet. */
   private expected: string | null | undefined
+  /** Given to the store, which did not say that it stands there: it may all the same. */
+  private offered: string | undefined
   private kept = 0
   private stopped = false
   private readonly ending = new AbortController()
@@ -156,6 +158,7 @@ export class StateFileKeeper {
     const text = stateFileText({ runId, version, commit }, body)
     for (let tries = 0; tries < replaceTriesMax; tries++) {
       const there = await this.read()
+      if (there === this.offered) this.expected = there
       if (there !== text && there !== this.expected) {
         const drift = await this.driftOf(await this.judge(there, { runId, version, commit }), there)
         if (drift !== null) onDrift(drift)
@@ -163,6 +166,7 @@ export class StateFileKeeper {
       }
       if (there === text || (await this.put(text, there))) {
         this.expected = text
+        this.offered = undefined
         return { version, text }
       }
     }
@@ -206,6 +210,7 @@ export class StateFileKeeper {
   }
 
   private put(text: string, expected: string | null): Promise<boolean> {
+    this.offered = text
     return this.call(this.options.store.replace(text, expected), 'it could not be written')
   }
 

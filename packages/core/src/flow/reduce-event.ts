@@ -116,6 +116,8 @@ export function reduceEvent(state: RunState, event: RunEvent): RunState {
       return state
     case 'planned': {
       const task = event.data.task === undefined ? openTask(state, event.data.taskId) : addTask(state, event.data.task)
+      // What the policy tries again follows its rejection, which says enough.
+      if (event.data.why !== 'retry' || event.data.reason !== undefined) goOnWith(state, task)
       enterPhase(state, task, 'planned')
       task.attempt = event.data.attempt
       task.notBefore = event.data.notBefore ?? null
@@ -126,6 +128,7 @@ export function reduceEvent(state: RunState, event: RunEvent): RunState {
     }
     case 'dispatched': {
       const task = event.data.task === undefined ? openTask(state, event.data.taskId) : addTask(state, event.data.task)
+      goOnWith(state, task)
       enterPhase(state, task, 'out')
       task.attempt = event.data.attempt
       task.digest = event.data.digest
@@ -303,6 +306,11 @@ function addTask(state: RunState, spec: TaskSpec): OpenTask {
   state.counts.tasks++
   state.counts.planned++
   return task
+}
+
+/** Somebody tries again what had stopped: whoever believes that it still stands must not replace it. */
+function goOnWith(state: RunState, task: OpenTask): void {
+  if (task.phase === 'stopped') state.takenInAt = state.version
 }
 
 function enterPhase(state: RunState, task: OpenTask, phase: TaskPhase): void {

@@ -29,10 +29,14 @@ export function staleReason(state: RunState, command: Command, basis: ContextBas
     case 'abandon':
       return dependentChange(state, command.taskId, version) ?? statusChange(state, version)
     case 'dispatch':
+      return workChange(state, version) ?? resultChange(state, version) ?? statusChange(state, version)
     case 'fail':
-      // Somebody else may have handed out the same work under another id.
-      if (state.takenInAt > version) return `new tasks have come in (version ${state.takenInAt})`
-      return resultChange(state, version) ?? statusChange(state, version)
+      return (
+        workChange(state, version) ??
+        settledChange(state, version) ??
+        resultChange(state, version) ??
+        statusChange(state, version)
+      )
     case 'meet-criterion':
     case 'reopen-criterion':
     case 'complete':
@@ -61,6 +65,16 @@ function dependentChange(state: RunState, taskId: TaskId, version: number): stri
     for (const dependent of state.dependents.get(id) ?? []) reached.add(dependent)
   }
   return null
+}
+
+/** Somebody else may have handed out the same work, under another id or as another attempt. */
+const workChange = (state: RunState, version: number): string | null =>
+  state.takenInAt > version ? `tasks have come in or are tried again (version ${state.takenInAt})` : null
+
+/** What cannot be undone must not be done by somebody who does not know how far the run has come. */
+function settledChange({ recent }: RunState, version: number): string | null {
+  const newest = recent.settled.at(-1)?.version ?? 0
+  return newest > version ? `tasks were settled (version ${newest})` : null
 }
 
 const resultChange = (state: RunState, version: number): string | null =>

@@ -73,3 +73,7 @@ export type PlainCommand = z.output<typeof decideCommandSchema>
 export type CommandInput = z.input<typeof commandSchema>
 /** As it is decided: parsed. */
 export type Command = z.output<typeof commandSchema>
+
+/** Whether it is a command of one of these types, or a round that has one. */
+export const asksFor = (command: Command, types: readonly Command['type'][]): boolean =>
+  types.includes(command.type) || (command.type === 'round' && command.decide.some(({ type }) => types.includes(type)))

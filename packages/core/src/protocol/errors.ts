@@ -26,7 +26,8 @@ export const errorCodes = {
   GATE_FAILED: { retry: 'reopen', meaning: 'a resume gate did not pass; nothing was decided' },
   STALE_CONTEXT: {
     retry: 'later',
-    meaning: 'what the command depends on has changed since its context token was issued; details.changes says how',
+    meaning:
+      'what the command depends on has changed since its context token was issued; `changes` of the outcome says how',
   },
   TOKEN_INVALID: { retry: 'never', meaning: 'the context token was not issued for this run, or was altered' },
   MODE_MISMATCH: { retry: 'later', meaning: 'the command needs another mode than the one in the log' },

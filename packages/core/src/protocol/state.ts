@@ -126,7 +126,7 @@ export interface RunState {
   statusChangedAt: number
   /** Version of the newest event by which work came back, or stopped. */
   resultsChangedAt: number
-  /** Version of the newest event by which a new task came in. */
+  /** Version of the newest event by which a new task came in, or one that had stopped is tried again. */
   takenInAt: number
   recent: RecentEvents
   tasks: Map<TaskId, OpenTask>
