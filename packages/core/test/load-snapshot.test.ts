@@ -1,12 +1,17 @@
+import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { briefRun } from '../src/coordinator/brief-run.js'
 import { type LoadedRun, loadRun, verifyRun } from '../src/coordinator/load-run.js'
 import { loadSnapshot } from '../src/coordinator/load-snapshot.js'
+import { snapshotDigestLine, snapshotPieces } from '../src/coordinator/snapshot-pieces.js'
+import { captureState, type SnapshotPosition } from '../src/flow/snapshot-text.js'
+import { encodeCommit } from '../src/log/commit-record.js'
 import { memoryAdapter } from '../src/memory/memory-adapter.js'
 import type { MemoryBackend } from '../src/memory/memory-backend.js'
 import type { SnapshotStore } from '../src/ports/snapshot-store.js'
 import { RepriseError } from '../src/protocol/errors.js'
 import type { RunId } from '../src/protocol/ids.js'
+import type { RunState } from '../src/protocol/state.js'
 import { dispatch, given } from './given-run.js'
 import { completedStory } from './golden-logs/golden-story.js'
 import { backendWith, replay, snapshotOf, stateText } from './snapshot-of.js'
@@ -37,6 +42,16 @@ const doubtOf = (backend: MemoryBackend): Promise<string | null> =>
     () => null,
     (error: Error) => error.message.slice(0, 200),
   )
+
+/** The snapshot of a library that knows one event more, to which the state has the same form. */
+async function keptByLaterLibrary(position: SnapshotPosition, state: RunState, event: string): Promise<string> {
+  const pieces: string[] = []
+  for await (const piece of snapshotPieces(position, captureState(state), () => Promise.resolve())) pieces.push(piece)
+  const [first = '', ...rest] = pieces.join('').split('\n').slice(0, -2)
+  const header = JSON.parse(first)
+  const text = `${[JSON.stringify({ ...header, events: [...(header.events ?? []), event] }), ...rest].join('\n')}\n`
+  return `${text}${snapshotDigestLine(createHash('sha256').update(text))}\n`
+}
 
 function expectWhole(loaded: LoadedRun, from: readonly string[] = lines): void {
   const whole = replay(from)
@@ -116,6 +131,22 @@ describe('a run that is loaded with a snapshot', () => {
     expectWhole(loaded, log)
     expect(loaded.basis).toMatchObject({ snapshotCommits: 0, dropped: expect.stringMatching(why) })
   })
+
+  it.each(['task-annotated@1', 'note-added@2'])(
+    'is refused, as its log is, if a later library kept the snapshot behind an event %s that this one does not know',
+    async (name) => {
+      const [type, v] = name.split('@') as [string, string]
+      const older = replay(lines.slice(0, half))
+      const { commits: index, head: prev, first, state } = older
+      const version = ++state.version
+      const header = { index, version, epoch: state.epoch, at: state.at, actor: 'later', prev }
+      const { text, hash } = encodeCommit(header, [JSON.stringify({ type, v: Number(v), data: {} })])
+      const position = { commits: index + 1, version, head: hash, first: first ?? '' }
+      const snapshot = await keptByLaterLibrary(position, state, name)
+      const backend = backendOf(snapshot, [...lines.slice(0, half), text])
+      await expect(load(backend)).rejects.toMatchObject({ code: 'LOG_TOO_NEW', details: { type, v: Number(v) } })
+    },
+  )
 
   it('is read whole if the store fails, at once or in the middle', async () => {
     const backend = backendOf('')

@@ -1,5 +1,6 @@
 import type { RunId } from '../protocol/ids.js'
 import type { RunState } from '../protocol/state.js'
+import { isKnownEvent } from '../protocol/upcast.js'
 import { initialState } from './reduce-event.js'
 import { type SnapshotLine, type SnapshotPosition, snapshotFormat, stateVersion } from './snapshot-text.js'
 
@@ -36,6 +37,8 @@ export class SnapshotReader {
     if (!('snapshot' in line) || line.snapshot !== snapshotFormat || line.state !== stateVersion) {
       throw new SnapshotDoubt('another version of the library wrote it')
     }
+    // A log with an event that is not known here is refused, also where nobody would read it.
+    if (!line.events.every(isKnownEvent)) throw new SnapshotDoubt('a later version of the library wrote it')
     if (line.runId !== this.runId) throw new SnapshotDoubt('it is of another run')
     const { commits, version, head, first } = line
     return { commits, version, head, first }
