@@ -132,6 +132,15 @@ describe('a run that is loaded with a snapshot', () => {
     expect(loaded.basis).toMatchObject({ snapshotCommits: 0, dropped: expect.stringMatching(why) })
   })
 
+  it.each(['\u001b]0;canary\u0007\n', '"canary"\n', '["canary"]\n', '{"canary":1}\n'])(
+    'tells nothing of what stands in one that is damaged: %j',
+    async (snapshot) => {
+      const { basis } = await load(backendOf(snapshot))
+      expect(basis.dropped).toMatch(/^(it has a line|another version)/)
+      expect(basis.dropped).not.toContain('canary')
+    },
+  )
+
   it.each(['task-annotated@1', 'note-added@2'])(
     'is refused, as its log is, if a later library kept the snapshot behind an event %s that this one does not know',
     async (name) => {

@@ -17,11 +17,17 @@ export class SnapshotReader {
 
   constructor(private readonly runId: RunId) {}
 
-  /** `SnapshotDoubt` if this version of the library does not know the line, or it is of another run. */
+  /** `SnapshotDoubt` if this version of the library does not know the line, it is damaged, or it is of another run. */
   line(text: string): void {
-    const line = JSON.parse(text) as SnapshotLine
-    if (this.#position === null) this.#position = this.#begin(line)
-    else this.#take(line)
+    try {
+      const line = JSON.parse(text) as SnapshotLine
+      if (this.#position === null) this.#position = this.#begin(line)
+      else this.#take(line)
+    } catch (cause) {
+      if (cause instanceof SnapshotDoubt) throw cause
+      // Its own words hold a part of the line, and would stand in the log for ever.
+      throw new SnapshotDoubt('it has a line that is not the JSON of a snapshot', { cause })
+    }
   }
 
   /** After the last line. */
