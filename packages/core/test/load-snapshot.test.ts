@@ -157,6 +157,16 @@ describe('a run that is loaded with a snapshot', () => {
     },
   )
 
+  it('takes no longer for a long line than for many short ones', { timeout: 60_000 }, async () => {
+    const piece = 'x'.repeat(4096)
+    const endless = async function* () {
+      for (;;) yield piece
+    }
+    // Put together anew for each piece, these 64 MiB would be copied eight thousand times.
+    const loaded = await load(backendOf(''), { load: endless, save: () => Promise.reject(new Error('not asked for')) })
+    expect(loaded.basis.dropped).toContain('characters')
+  })
+
   it('is read whole if the store fails, at once or in the middle', async () => {
     const backend = backendOf('')
     const text = await snapshotOf(lines.slice(0, half))
