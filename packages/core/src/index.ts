@@ -29,6 +29,14 @@ export type { Settlement } from './coordinator/settlements.js'
 export type { StateFileDrift } from './coordinator/state-file-keeper.js'
 export { type EarlierAttempt, type TaskChain, type TaskChainOptions, taskChain } from './coordinator/task-chain.js'
 export type { TaskResult } from './coordinator/task-result.js'
+export {
+  type TraceChain,
+  type TraceChainOptions,
+  type TracedTask,
+  type TraceGap,
+  traceChain,
+  type UnreadableRun,
+} from './coordinator/trace-chain.js'
 export type {
   BriefedAttempt,
   BriefedCriterion,

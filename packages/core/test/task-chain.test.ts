@@ -376,6 +376,13 @@ describe('what cannot be asked', () => {
     expect(firstMissing?.text).toMatch(/ask again when a coordinator has taken more of it in$/)
   })
 
+  it('is a log that contradicts itself: LOG_CORRUPT, with the commit that does', async () => {
+    const { stage } = await begin()
+    const index = stage.commits.length
+    stage.append([{ type: 'task-rejected', v: 1, data: { taskId: 'nobody' } }], 'forger', 2)
+    await expect(chainOf(stage)).rejects.toMatchObject({ code: 'LOG_CORRUPT', details: { index } })
+  })
+
   it('is asked again when the log goes on meanwhile: no link is missing that the log has', async () => {
     const { stage, run } = await begin()
     const { adapter } = stage.outside
@@ -400,6 +407,35 @@ describe('what cannot be asked', () => {
     const chain = await chainOf(stage, 't1', moving)
     expect(statesOf(chain)).toEqual([7, 'missing'])
     expect(peeks).toBe(2)
+  })
+
+  it('is asked in the order in which a receipt travels: one that is sent meanwhile does not pass by unseen', async () => {
+    const { stage, adapter } = await begin()
+    adapter.kill()
+    let finish = (): void => {}
+    const wanted = new Promise<void>((resolve) => {
+      finish = resolve
+    })
+    await worker(stage, async () => {
+      await wanted
+      return { lines: 1 }
+    })
+    const outside = stage.outside.adapter
+    const slow = {
+      ...outside,
+      queue: {
+        ...outside.queue,
+        // While the queue is asked, the worker sends its receipt and is done with the attempt.
+        locate: async (...attempt: Parameters<typeof outside.queue.locate>) => {
+          finish()
+          while (stage.queued.length > 0) await stage.outside.runtime.sleep(1)
+          return outside.queue.locate(...attempt)
+        },
+      },
+    }
+    const chain = await chainOf(stage, 't1', slow)
+    expect(statesOf(chain)).toEqual([5, allMissing(3)])
+    expect(chain.firstMissing?.text).toMatch(/its receipt lies in the inbox/)
   })
 
   it('shows what comes from outside on one line', async () => {

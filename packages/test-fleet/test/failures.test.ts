@@ -218,6 +218,10 @@ describe.each(places)('a run over $name in which everything goes wrong', ({ name
     expect(expiriesOf('frozen')).toEqual(Array.from({ length: last - 1 }, (_, i) => i + 1))
     expect(receiptsOf('frozen')).toMatchObject([{ attempt: last, worker: { id: 'heir' } }])
     const rejected = dataOf(told.facts, 'receipt-rejected').filter(({ taskId }) => taskId === 'frozen')
-    expect(rejected).toMatchObject([{ gate: 'current-attempt', attempt: told.frozenAttempt }])
+    // On a slow machine an attempt of its heir may be late as well: that is refused like the first.
+    const late = rejected.map(({ attempt }) => attempt)
+    expect(late).toContain(told.frozenAttempt)
+    expect(new Set(late).size).toBe(late.length)
+    expect(rejected.every(({ gate, attempt }) => gate === 'current-attempt' && Number(attempt) < last)).toBe(true)
   })
 })

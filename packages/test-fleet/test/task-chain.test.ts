@@ -1,9 +1,10 @@
-import { type Adapter, openRun, type TaskChain, taskChain } from '@reprise/core'
+import { type Adapter, openRun, type TaskChain, taskChain, traceChain } from '@reprise/core'
 import { openPlace, type Place, ProcessFleet, TestFolders } from '@reprise/test-fleet'
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
 import { nats, redis, useBackend } from './backends.js'
 
 const runId = 'chained'
+const traceId = 'over-two-runs'
 /** No claim runs out while a test looks. */
 const claimTtlMs = 600_000
 /** Longer than anything here takes on any machine. */
@@ -42,6 +43,11 @@ const missing = async (chain: Promise<TaskChain>) => (await chain).firstMissing?
 
 const chainOf = (adapter: Adapter, taskId: string): Promise<TaskChain> => taskChain({ adapter, runId, taskId })
 
+async function traceOf(adapter: Adapter) {
+  const { tasks, ...rest } = await traceChain({ adapter, traceId })
+  return { ...rest, told: tasks.map(({ taskId, outcome, missing }) => `${taskId} ${outcome ?? missing?.link}`) }
+}
+
 describe.each([
   // Who asks where an attempt is asks its worker there, and a dead one does not answer.
   { name: 'nats', use: () => on(nats), ofDead: 'claimed' },
@@ -52,7 +58,7 @@ describe.each([
 
   it('names the first link that is missing, whoever of those who would make it is dead', async () => {
     const place = await newPlace()
-    const task = { kind: 'hold', input: {} }
+    const task = { kind: 'hold', input: {}, traceId }
     const tasks = ['unserved', 'deadly', 'good'].map((lane) => ({ ...task, taskId: lane, lane }))
     const coordinator = fleet.start('coordinator', { place, run: { runId, goal: 'chains' }, tasks, finish: false })
     await coordinator.line('dispatched')
@@ -85,6 +91,7 @@ describe.each([
     const later = await openPlace(place)
     onTestFinished(() => later.close())
     expect(await chainOf(later, 'good')).toMatchObject(waiting)
+    expect((await traceOf(later)).told).toEqual(expect.arrayContaining(['unserved claimed', 'good recorded']))
 
     const run = await openRun({ adapter: later, runId, goal: 'chains', waitForMs: 30_000, takeover: 'now' })
     await expect.poll(() => missing(chainOf(later, 'good')), patience).toBe('settled')
@@ -94,6 +101,16 @@ describe.each([
     expect(await chainOf(later, 'good')).toMatchObject({ phase: 'accepted', firstMissing: null })
     await run.cancel('deadly', 'its worker is dead')
     expect(await chainOf(later, 'deadly')).toMatchObject({ phase: 'cancelled', firstMissing: null })
-    await run.close()
+
+    const next = await openRun({ adapter: later, runId: 'a-later-one', goal: 'chains' })
+    await next.dispatch({ ...task, taskId: 'step', lane: 'unserved' })
+    await expect
+      .poll(async () => (await traceOf(later)).told, patience)
+      .toEqual(['unserved claimed', 'deadly cancelled', 'good accepted', 'step claimed'])
+    expect((await traceOf(later)).firstMissing).toMatchObject({ runId, taskId: 'unserved', link: 'claimed' })
+    await run.cancel('unserved', 'nobody serves it')
+    await Promise.all([run.close(), next.close()])
+    const { firstMissing } = await traceOf(later)
+    expect(firstMissing).toMatchObject({ runId: 'a-later-one', taskId: 'step', link: 'claimed' })
   }, 120_000)
 })

@@ -117,12 +117,23 @@ function fold(state: RunState, commit: Commit): RunState {
   try {
     return reduceCommit(state, commit)
   } catch (error) {
-    throw new RepriseError(
-      'LOG_CORRUPT',
-      `Commit ${commit.index} of run ${state.runId} is intact, and its events contradict what comes before them: ${(error as Error).message} Nothing was changed.`,
-      { cause: error, details: { index: commit.index } },
-    )
+    throw contradiction(state.runId, commit.index, error)
   }
+}
+
+export const unknownRun = (runId: RunId): RepriseError =>
+  new RepriseError('RUN_UNKNOWN', `There is no run ${runId}. Check the run id and where the adapter points.`, {
+    details: { runId },
+  })
+
+/** `LOG_CORRUPT` for a commit whose bytes are intact and whose events cannot follow what comes before them. */
+export function contradiction(runId: RunId | null, index: number, error: unknown): RepriseError {
+  const why = error instanceof Error ? error.message : String(error)
+  return new RepriseError(
+    'LOG_CORRUPT',
+    `Commit ${index} of run ${runId} is intact, and its events contradict what comes before them: ${why} Nothing was changed.`,
+    { cause: error, details: { index } },
+  )
 }
 
 /** What `verifyRun` found. */

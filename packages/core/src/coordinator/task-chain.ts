@@ -1,16 +1,16 @@
 import type { z } from 'zod'
-import { type ChainGap, chainGap } from '../flow/chain-gap.js'
-import { type ChainLink, chainLinks, type InboxSight, type QueueSight } from '../flow/chain-links.js'
-import { firstFailingGate, noEvidence, readReceipt } from '../flow/receipt-gates.js'
-import { isDecided } from '../flow/senders.js'
-import type { AttemptFacts, LogMark, RefusedReceipt } from '../flow/task-history.js'
+import { type ChainFacts, type ChainGap, chainGap } from '../flow/chain-gap.js'
+import { type ChainLink, chainLinks, type QueueSight } from '../flow/chain-links.js'
+import type { AttemptFacts, LogMark, RefusedReceipt, TaskHistory } from '../flow/task-history.js'
 import type { Adapter } from '../ports/adapter.js'
-import type { InboxMessage } from '../ports/inbox.js'
 import type { Whereabouts } from '../ports/task-queue.js'
-import { isRepriseError, RepriseError } from '../protocol/errors.js'
+import { RepriseError } from '../protocol/errors.js'
 import { type RunId, runIdSchema, type TaskId, taskIdSchema } from '../protocol/ids.js'
 import type { ReceiptStatus } from '../protocol/receipt.js'
-import type { Outcome, RunState, TaskPhase } from '../protocol/state.js'
+import type { Outcome, TaskPhase } from '../protocol/state.js'
+import { type Answer, asked, InboxLook, queueSight } from './chain-sights.js'
+import { unknownRun } from './load-run.js'
+import { someAtOnce } from './some-at-once.js'
 import { TaskReading } from './task-reading.js'
 
 export interface TaskChainOptions {
@@ -52,6 +52,8 @@ export interface TaskChain {
 const earlierMax = 16
 /** Messages of the inbox that are looked at. */
 const peekMax = 1_000
+/** Questions to the queue at the same time. */
+const locatesMax = 8
 /** The log may go on while queue and inbox are asked: then they are asked again, so often. */
 const looksMax = 4
 
@@ -63,103 +65,62 @@ const looksMax = 4
  * log fails with.
  */
 export async function taskChain({ adapter, runId, taskId }: TaskChainOptions): Promise<TaskChain> {
-  const ids = { runId: checkId(runIdSchema, runId, 'run'), taskId: checkId(taskIdSchema, taskId, 'task') }
-  const reading = new TaskReading(adapter.log, ids.runId, ids.taskId)
+  const [run, task] = [checkId(runIdSchema, runId, 'run'), checkId(taskIdSchema, taskId, 'task')]
+  const [chain] = await taskChains(adapter, run, [task])
+  return chain as TaskChain
+}
+
+/**
+ * `taskChain` of several tasks of a run, in their order: the log is read once for all of them, and the inbox looked into
+ * once per look. In memory: the state of the run, and what its log says of these tasks.
+ */
+export async function taskChains(
+  adapter: TaskChainOptions['adapter'],
+  runId: RunId,
+  taskIds: readonly TaskId[],
+): Promise<TaskChain[]> {
+  const reading = new TaskReading(adapter.log, runId, taskIds)
   await reading.readOn()
-  for (let look = 1; ; look++) {
-    const { attempt } = newestAttempt(reading, ids)
-    const [located, peeked] = await Promise.all([
-      asked(() => adapter.queue.locate(ids.runId, ids.taskId, attempt)),
-      asked(() => adapter.inbox.peek(ids.runId, peekMax)),
-    ])
-    // What lay in the inbox a moment ago may be in the log by now, or a link would seem to be missing that is not.
-    const { isNews } = await reading.readOn()
-    if (isNews && look < looksMax) continue
-    const newest = newestAttempt(reading, ids)
-    const queue = newest.attempt === attempt ? queueSight(located) : wentOn
-    return chainOf(reading, ids.runId, newest, queue, inboxSight(reading, newest, peeked))
+  const chains = new Map<TaskHistory, TaskChain>()
+  for (let look = 1; chains.size < reading.histories.length; look++) {
+    const looked = reading.histories
+      .filter((history) => !chains.has(history))
+      .map((history) => ({ history, events: history.events, attempt: newestAttempt(reading, history).attempt }))
+    // One after the other: a worker sends its receipt before the queue forgets the attempt, and the log has the receipt
+    // before the inbox forgets it. In another order it could pass by unseen, and a link would seem to be missing.
+    const located = await someAtOnce(looked, locatesMax, ({ history, attempt }) =>
+      asked(() => adapter.queue.locate(runId, history.taskId, attempt)),
+    )
+    const peeked = await asked(() => adapter.inbox.peek(runId, peekMax))
+    await reading.readOn()
+    const inbox = new InboxLook(reading.state, peeked, peekMax)
+    for (const [i, { history, events, attempt }] of looked.entries()) {
+      // What was seen may be in the log by now, or a link would seem to be missing that is not.
+      if (history.events > events && look < looksMax) continue
+      const facts = newestAttempt(reading, history)
+      const queue = facts.attempt === attempt ? queueSight(located[i] as Answer<Whereabouts>) : wentOn
+      const sights = { queue, inbox: inbox.sightOf(history.taskId, facts) }
+      chains.set(history, chainOf({ state: reading.state, history, facts, ...sights }, runId))
+    }
   }
+  return reading.histories.map((history) => chains.get(history) as TaskChain)
 }
 
 const wentOn: QueueSight = { at: 'unasked', why: 'the next attempt has followed meanwhile' }
 
-function newestAttempt({ state, history }: TaskReading, { runId, taskId }: { runId: RunId; taskId: TaskId }) {
-  const newest = history.attempts.at(-1)
+function newestAttempt({ state, runId }: TaskReading, { taskId, attempts }: TaskHistory): AttemptFacts {
+  const newest = attempts.at(-1)
   if (newest !== undefined) return newest
   if (state.version > 0) {
     throw new RepriseError('TASK_UNKNOWN', `There is no task ${taskId} in run ${runId}. Check the task id.`, {
       details: { runId, taskId },
     })
   }
-  throw new RepriseError('RUN_UNKNOWN', `There is no run ${runId}. Check the run id and where the adapter points.`, {
-    details: { runId },
-  })
+  throw unknownRun(runId)
 }
 
-type Answer<T> = { readonly value: T } | { readonly why: string }
-
-/** What a port says, or why it says nothing. An adapter that was closed is the caller's mistake. */
-async function asked<T>(ask: () => Promise<T>): Promise<Answer<T>> {
-  try {
-    return { value: await ask() }
-  } catch (error) {
-    if (!isRepriseError(error) || error.code === 'CLOSED') throw error
-    return { why: error.message }
-  }
-}
-
-const queueSight = (located: Answer<Whereabouts>): QueueSight =>
-  'why' in located ? { at: 'unasked', why: located.why } : located.value
-
-function inboxSight(
-  { state, history }: TaskReading,
-  { attempt, recorded }: AttemptFacts,
-  peeked: Answer<readonly InboxMessage[]>,
-): InboxSight {
-  if ('why' in peeked) return { seen: false, why: peeked.why }
-  const { value: messages } = peeked
-  const place = recorded?.message
-  return {
-    seen: true,
-    ...receiptAmong(state, history.taskId, attempt, messages),
-    holdsRecorded: messages.some(({ sender, seq }) => sender === place?.sender && seq === place.seq),
-    whole: messages.length < peekMax,
-  }
-}
-
-type SeenReceipts = Pick<Extract<InboxSight, { seen: true }>, 'receipt' | 'unfit'>
-
-/** The first message that could be recorded as the receipt of the attempt, and else one that claims to be and cannot. */
-function receiptAmong(
-  state: RunState,
-  taskId: TaskId,
-  attempt: number,
-  messages: readonly InboxMessage[],
-): SeenReceipts {
-  let unfit: SeenReceipts['unfit'] = null
-  for (const message of messages) {
-    const { sender, seq } = message
-    // What the log has answered waits only to be forgotten.
-    if (message.kind !== 'receipt' || isDecided(state, message)) continue
-    const incoming = readReceipt(message.body)
-    if (incoming.claims.taskId !== taskId || incoming.claims.attempt !== attempt) continue
-    const failing = firstFailingGate(state, incoming, noEvidence, 'signature')
-    if (failing === null && incoming.receipt !== null) {
-      const { worker, finishedAt } = incoming.receipt
-      return { receipt: { sender, seq, worker: worker.id, finishedAt }, unfit: null }
-    }
-    if (failing !== null) unfit ??= { sender, seq, ...failing }
-  }
-  return { receipt: null, unfit }
-}
-
-function chainOf(
-  { state, history }: TaskReading,
-  runId: RunId,
-  facts: AttemptFacts,
-  queue: QueueSight,
-  inbox: InboxSight,
-): TaskChain {
+function chainOf(seen: Omit<ChainFacts, 'links'>, runId: RunId): TaskChain {
+  const { state, history, facts, queue, inbox } = seen
   const links = chainLinks(history, facts, queue, inbox)
   const { taskId, settled, attempts, refusedTotal, refused } = history
   return {
@@ -170,7 +131,7 @@ function chainOf(
     phase: settled?.outcome ?? state.tasks.get(taskId)?.phase ?? 'stopped',
     attempt: facts.attempt,
     links,
-    firstMissing: chainGap({ state, history, facts, queue, inbox, links }),
+    firstMissing: chainGap({ ...seen, links }),
     earlier: attempts.slice(0, -1).slice(-earlierMax).map(earlierAttempt),
     refused: { total: refusedTotal, newest: [...refused] },
   }

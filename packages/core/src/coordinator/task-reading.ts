@@ -1,24 +1,28 @@
 import { initialState, reduceEvent } from '../flow/reduce-event.js'
-import { TaskHistory } from '../flow/task-history.js'
+import { TaskHistory, taskIdOf } from '../flow/task-history.js'
 import { ChainReader } from '../log/chain-reader.js'
 import type { CommitLog } from '../ports/commit-log.js'
+import type { Commit } from '../protocol/events.js'
 import type { RunId, TaskId } from '../protocol/ids.js'
 import type { RunState } from '../protocol/state.js'
 import { upcastEvent } from '../protocol/upcast.js'
-import { checkRunId } from './load-run.js'
+import { checkRunId, contradiction } from './load-run.js'
 
-/** A run as its log tells it, and what it says of one task: read once, and then what came since. */
+/** A run as its log tells it, and what it says of some of its tasks: read once, and then what came since. */
 export class TaskReading {
-  readonly history: TaskHistory
+  readonly runId: RunId
+  /** One for each task that was asked for, in that order, whether the run has it or not. */
+  readonly histories: readonly TaskHistory[]
+  readonly #byId: ReadonlyMap<string | undefined, TaskHistory>
   readonly #log: CommitLog
-  readonly #runId: RunId
   readonly #chain = new ChainReader()
   #state = initialState()
 
-  constructor(log: CommitLog, runId: RunId, taskId: TaskId) {
-    this.history = new TaskHistory(taskId)
+  constructor(log: CommitLog, runId: RunId, taskIds: readonly TaskId[]) {
+    this.histories = taskIds.map((taskId) => new TaskHistory(taskId))
+    this.#byId = new Map(this.histories.map((history) => [history.taskId, history]))
     this.#log = log
-    this.#runId = runId
+    this.runId = runId
   }
 
   get state(): RunState {
@@ -26,25 +30,26 @@ export class TaskReading {
   }
 
   /**
-   * Reads up to the newest commit. `isNews`: there was something about the task. `LOG_CORRUPT` at the first bad commit,
-   * `LOG_TOO_NEW` at the first unknown event, `RUN_MISMATCH` for the log of another run.
+   * Reads up to the newest commit. `LOG_CORRUPT` at the first bad commit, `LOG_TOO_NEW` at the first unknown event,
+   * `RUN_MISMATCH` for the log of another run.
    */
-  async readOn(): Promise<{ isNews: boolean }> {
-    const before = this.history.events
-    for await (const lines of this.#log.read(this.#runId, this.#chain.commits)) {
-      for (const line of lines) this.#fold(line)
+  async readOn(): Promise<void> {
+    for await (const lines of this.#log.read(this.runId, this.#chain.commits)) {
+      for (const line of lines) this.#fold(this.#chain.next(line))
     }
-    checkRunId(this.#state.runId, this.#runId)
-    return { isNews: this.history.events > before }
+    checkRunId(this.#state.runId, this.runId)
   }
 
-  #fold(line: string): void {
-    const { at, events } = this.#chain.next(line)
+  #fold({ index, at, events: stored }: Commit): void {
+    const events = stored.map((event) => upcastEvent(event))
     this.#state.at = at
-    for (const stored of events) {
-      const event = upcastEvent(stored)
-      this.#state = reduceEvent(this.#state, event)
-      this.history.fold(event, { version: this.#state.version, at })
+    try {
+      for (const event of events) {
+        this.#state = reduceEvent(this.#state, event)
+        this.#byId.get(taskIdOf(event))?.fold(event, { version: this.#state.version, at })
+      }
+    } catch (error) {
+      throw contradiction(this.runId, index, error)
     }
   }
 }

@@ -133,7 +133,8 @@ export class TaskHistory {
   }
 }
 
-function taskIdOf({ type, data }: RunEvent): string | undefined {
+/** The task that an event is about, if it is about one. What was refused may name any. */
+export function taskIdOf({ type, data }: RunEvent): string | undefined {
   if (type === 'receipt-received') return data.receipt.taskId
   return 'taskId' in data ? data.taskId : undefined
 }

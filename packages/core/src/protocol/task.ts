@@ -12,6 +12,10 @@ export const jsonSchema = z.unknown().transform((value, context): JsonValue => {
   return z.NEVER
 })
 
+export const traceIdSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9._:@-]{1,128}$/, 'a trace id must be 1 to 128 of A-Z a-z 0-9 . _ : @ -')
+
 const taskOptions = {
   /** Workers consume lanes. */
   lane: laneSchema.default('default'),
@@ -35,10 +39,7 @@ const taskOptions = {
   /** Attempts for this task; default `policy.attemptsMax`. */
   attemptsMax: z.number().int().min(1).max(1000).optional(),
   /** Ties tasks of several runs together; default: the run's id. */
-  traceId: z
-    .string()
-    .regex(/^[A-Za-z0-9._:@-]{1,128}$/)
-    .optional(),
+  traceId: traceIdSchema.optional(),
 }
 
 /** What a caller asks for. */
