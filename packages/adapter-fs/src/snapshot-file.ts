@@ -15,7 +15,7 @@ export class SnapshotFile {
     try {
       // A folder without a commit is no run.
       if ((await stat(join(runFolder, 'log.jsonl'))).size === 0) return null
-      await mkdir(folder, { recursive: true })
+      await makeIn(folder)
       await clearAbandoned(folder)
       return new SnapshotFile(path, await open(path, 'wx'))
     } catch (error) {
@@ -52,5 +52,14 @@ export class SnapshotFile {
   async discard(): Promise<void> {
     await this.#file.close().catch(() => undefined)
     await rm(this.#path, { force: true }).catch(() => undefined)
+  }
+}
+
+/** Not the folder of the run: one that was removed meanwhile must not come back. */
+async function makeIn(folder: string): Promise<void> {
+  try {
+    await mkdir(folder)
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error
   }
 }

@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openRun } from '@reprise/core'
 import { type CommitRecord, isRepriseError } from '@reprise/core/adapter'
@@ -117,6 +117,24 @@ describe('the position that is kept with a snapshot', () => {
       const whole = log.filter(({ index }, at) => index === at)
       expect(await readAll(adapter.log, run, 2)).toEqual(textsOf(whole.slice(2)))
       await adapter.log.append(run, recordAfter(whole.at(-1) ?? null, 'next'))
+    }
+  })
+})
+
+describe('a snapshot of a run that is removed at that moment', () => {
+  it('is not kept, and brings no folder back', async () => {
+    const dir = await newFolder()
+    const adapter = await open(dir)
+    const folder = join(dir, 'runs', 'run')
+    // The two meet at another place each time.
+    for (let time = 0; time < 100; time++) {
+      await mkdir(folder, { recursive: true })
+      writeFileSync(logPath(dir, 'run'), fileOf(records.slice(0, 1)))
+      const saving = codeOf(() => adapter.snapshots.save(run, inPieces('late')))
+      for (let turn = 0; turn < time % 8; turn++) await new Promise(setImmediate)
+      await rename(folder, join(dir, `removed-${time}`))
+      await saving
+      expect([time, existsSync(folder)]).toEqual([time, false])
     }
   })
 })

@@ -40,12 +40,13 @@ export class NatsSnapshots implements SnapshotStore {
     }
   }
 
-  /** One round trip for each 256 KiB, four on their way at once, and five. */
+  /** One round trip for each 256 KiB, four on their way at once, and six. */
   async save(runId: RunId, pieces: AsyncIterable<string>): Promise<void> {
     this.#connection.assertOpen()
     const upload = new ChunkUpload(this.#connection, `the snapshot of run ${runId}`, (id) =>
       this.#names.snapshotChunksSubject(runId, id),
     )
+    let mayBeNewest = false
     try {
       for await (const piece of pieces) {
         this.#connection.assertOpen()
@@ -55,13 +56,19 @@ export class NatsSnapshots implements SnapshotStore {
       const before = await this.#newest(runId)
       if ((await this.#head(runId)) === null) throw snapshotWithoutLog(runId)
       const doing = `Keeping the snapshot of run ${runId}`
+      mayBeNewest = true
       await this.#connection.publish(this.#names.snapshotSubject(runId), writeManifest(manifest), { doing })
       if (before !== null) await this.#discard(runId, before.upload)
       await this.#purge(this.#names.snapshotSubject(runId), doing, { keep: 1 }).catch(() => {})
     } catch (error) {
-      await this.#discard(runId, upload.id)
+      // Its manifest may be stored although nobody said so: then these chunks are the snapshot.
+      if (!mayBeNewest) await this.#discard(runId, upload.id)
       throw error
     }
+    // A removal between the look and the publishing took along only what was there before.
+    if ((await this.#head(runId)) !== null) return
+    await this.forget(runId)
+    throw snapshotWithoutLog(runId)
   }
 
   /** Purges what a run that is being removed has left. */

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { loadRun } from '../src/coordinator/load-run.js'
 import type { CommitRecord } from '../src/log/commit-record.js'
+import type { SnapshotStore } from '../src/ports/snapshot-store.js'
+import { RepriseError } from '../src/protocol/errors.js'
 import { RunStage, request, requests, runId } from './run-stage.js'
 import { replay, snapshotProblem, stateText } from './snapshot-of.js'
 
@@ -111,6 +113,28 @@ describe('a coordinator that keeps snapshots', () => {
     for (let n = 0; n < 6; n++) await stage.clock.run(run.note(`${n}`))
     expect(snapshotProblem(keptOf(stage), linesOf(stage))).toBe(null)
     expect(failures).toHaveLength(1)
+  })
+
+  it('keeps one again once the run has become small enough for it', async () => {
+    const stage = new RunStage()
+    const process = stage.process()
+    const { snapshots } = process.adapter
+    let tooLarge = true
+    const save: SnapshotStore['save'] = (id, pieces) =>
+      tooLarge
+        ? Promise.reject(new RepriseError('TOO_LARGE', 'It has too many characters.'))
+        : snapshots.save(id, pieces)
+    const adapter = { ...process.adapter, snapshots: { ...snapshots, save } }
+    const { run } = await stage.open({ adapter, snapshotEveryEvents: 5 }, process)
+    const failures: unknown[] = []
+    run.on('transport-failed', (error) => failures.push(error))
+    while (failures.length === 0) await stage.clock.run(run.note('once more'))
+    expect(failures).toMatchObject([{ code: 'TOO_LARGE' }])
+    tooLarge = false
+    for (let n = 0; n < 6; n++) await stage.clock.run(run.note(`${n}`))
+    await stage.clock.settle()
+    expect(keptOf(stage)).not.toBe(undefined)
+    expect(snapshotProblem(keptOf(stage), linesOf(stage))).toBe(null)
   })
 
   it('ends what it was writing when it has lost the lock', async () => {

@@ -1,12 +1,17 @@
+import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { briefRun } from '../src/coordinator/brief-run.js'
 import { type LoadedRun, loadRun, verifyRun } from '../src/coordinator/load-run.js'
 import { loadSnapshot } from '../src/coordinator/load-snapshot.js'
+import { snapshotDigestLine, snapshotPieces } from '../src/coordinator/snapshot-pieces.js'
+import { captureState, type SnapshotPosition } from '../src/flow/snapshot-text.js'
+import { encodeCommit } from '../src/log/commit-record.js'
 import { memoryAdapter } from '../src/memory/memory-adapter.js'
 import type { MemoryBackend } from '../src/memory/memory-backend.js'
 import type { SnapshotStore } from '../src/ports/snapshot-store.js'
 import { RepriseError } from '../src/protocol/errors.js'
 import type { RunId } from '../src/protocol/ids.js'
+import type { RunState } from '../src/protocol/state.js'
 import { dispatch, given } from './given-run.js'
 import { completedStory } from './golden-logs/golden-story.js'
 import { backendWith, replay, snapshotOf, stateText } from './snapshot-of.js'
@@ -37,6 +42,16 @@ const doubtOf = (backend: MemoryBackend): Promise<string | null> =>
     () => null,
     (error: Error) => error.message.slice(0, 200),
   )
+
+/** The snapshot of a library that knows one event more, to which the state has the same form. */
+async function keptByLaterLibrary(position: SnapshotPosition, state: RunState, event: string): Promise<string> {
+  const pieces: string[] = []
+  for await (const piece of snapshotPieces(position, captureState(state), () => Promise.resolve())) pieces.push(piece)
+  const [first = '', ...rest] = pieces.join('').split('\n').slice(0, -2)
+  const header = JSON.parse(first)
+  const text = `${[JSON.stringify({ ...header, events: [...(header.events ?? []), event] }), ...rest].join('\n')}\n`
+  return `${text}${snapshotDigestLine(createHash('sha256').update(text))}\n`
+}
 
 function expectWhole(loaded: LoadedRun, from: readonly string[] = lines): void {
   const whole = replay(from)
@@ -115,6 +130,41 @@ describe('a run that is loaded with a snapshot', () => {
     const loaded = await load(backendOf(await snapshot(), log), undefined)
     expectWhole(loaded, log)
     expect(loaded.basis).toMatchObject({ snapshotCommits: 0, dropped: expect.stringMatching(why) })
+  })
+
+  it.each(['\u001b]0;canary\u0007\n', '"canary"\n', '["canary"]\n', '{"canary":1}\n'])(
+    'tells nothing of what stands in one that is damaged: %j',
+    async (snapshot) => {
+      const { basis } = await load(backendOf(snapshot))
+      expect(basis.dropped).toMatch(/^(it has a line|another version)/)
+      expect(basis.dropped).not.toContain('canary')
+    },
+  )
+
+  it.each(['task-annotated@1', 'note-added@2'])(
+    'is refused, as its log is, if a later library kept the snapshot behind an event %s that this one does not know',
+    async (name) => {
+      const [type, v] = name.split('@') as [string, string]
+      const older = replay(lines.slice(0, half))
+      const { commits: index, head: prev, first, state } = older
+      const version = ++state.version
+      const header = { index, version, epoch: state.epoch, at: state.at, actor: 'later', prev }
+      const { text, hash } = encodeCommit(header, [JSON.stringify({ type, v: Number(v), data: {} })])
+      const position = { commits: index + 1, version, head: hash, first: first ?? '' }
+      const snapshot = await keptByLaterLibrary(position, state, name)
+      const backend = backendOf(snapshot, [...lines.slice(0, half), text])
+      await expect(load(backend)).rejects.toMatchObject({ code: 'LOG_TOO_NEW', details: { type, v: Number(v) } })
+    },
+  )
+
+  it('takes no longer for a long line than for many short ones', { timeout: 60_000 }, async () => {
+    const piece = 'x'.repeat(4096)
+    const endless = async function* () {
+      for (;;) yield piece
+    }
+    // Put together anew for each piece, these 64 MiB would be copied eight thousand times.
+    const loaded = await load(backendOf(''), { load: endless, save: () => Promise.reject(new Error('not asked for')) })
+    expect(loaded.basis.dropped).toContain('characters')
   })
 
   it('is read whole if the store fails, at once or in the middle', async () => {

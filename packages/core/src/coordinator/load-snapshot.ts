@@ -19,14 +19,17 @@ export async function loadSnapshot(store: SnapshotStore, runId: RunId): Promise<
   const reader = new SnapshotReader(runId)
   const hash = createHash('sha256')
   let characters = 0
-  let rest = ''
+  // Of a line that is not at its end: put together once, since it may be long.
+  let begun: string[] = []
   let isWhole = false
   for await (const piece of store.load(runId)) {
     characters += piece.length
     if (characters > limits.snapshotMax) throw new SnapshotDoubt(`it has more than ${limits.snapshotMax} characters`)
-    const lines = (rest + piece).split('\n')
-    rest = lines.pop() ?? ''
-    for (const line of lines) {
+    const ends = piece.split('\n')
+    const rest = ends.pop() ?? ''
+    for (const end of ends) {
+      const line = begun.length === 0 ? end : begun.join('') + end
+      begun = []
       if (isWhole) throw new SnapshotDoubt('it goes on behind its end')
       if (isDigestLine(line)) {
         if (line !== snapshotDigestLine(hash))
@@ -37,9 +40,10 @@ export async function loadSnapshot(store: SnapshotStore, runId: RunId): Promise<
         reader.line(line)
       }
     }
+    if (rest !== '') begun.push(rest)
   }
   if (characters === 0) return null
-  if (!isWhole || rest !== '') throw new SnapshotDoubt('it is not whole')
+  if (!isWhole || begun.length > 0) throw new SnapshotDoubt('it is not whole')
   return checked(reader.finish())
 }
 

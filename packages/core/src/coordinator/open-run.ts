@@ -53,8 +53,9 @@ export interface OpenRunOptions {
    */
   readonly replay?: 'newest' | 'whole'
   /**
-   * After how many events a snapshot is kept, and after how many an opening at most reads, if the adapter keeps any.
-   * One is also kept when the run is closed. 0: none. Default 50,000.
+   * After how many events a snapshot is kept, in the background, if the adapter keeps any: an opening reads what is behind
+   * the last one that was kept. One is also kept when the run is closed, if there are 2,000 events, or so many, behind the
+   * one before. 0: none. Default 50,000.
    */
   readonly snapshotEveryEvents?: number
   /** Closes the run when it aborts; before it is open, `openRun` rejects with `ABORTED`. */

@@ -1,7 +1,6 @@
 import { type CapturedState, captureState } from '../flow/snapshot-text.js'
 import type { Runtime } from '../ports/runtime.js'
 import type { SnapshotStore } from '../ports/snapshot-store.js'
-import { isRepriseError } from '../protocol/errors.js'
 import type { RunId } from '../protocol/ids.js'
 import type { CommitPipeline, Snapshot } from './commit-pipeline.js'
 import type { LoadedRun } from './load-run.js'
@@ -71,15 +70,12 @@ export class SnapshotKeeper {
     try {
       const { value, version, commits, hash: head, first } = await taken
       if (this.stopped || first === null) return
-      // Also if it fails: it is tried again after as many events as if it had not.
+      // Also if it fails, be it too large: it is tried again after as many events as if it had not.
       this.version = version
       const turn = () => this.turn()
       await store.save(runId, snapshotPieces({ commits, version, head, first }, value, turn))
     } catch (error) {
-      if (this.stopped) return
-      // It will not become smaller.
-      if (isRepriseError(error, 'TOO_LARGE')) this.stopped = true
-      onFailed(error)
+      if (!this.stopped) onFailed(error)
     }
   }
 

@@ -1,5 +1,6 @@
 import type { RunId } from '../protocol/ids.js'
 import type { RunState } from '../protocol/state.js'
+import { isKnownEvent } from '../protocol/upcast.js'
 import { initialState } from './reduce-event.js'
 import { type SnapshotLine, type SnapshotPosition, snapshotFormat, stateVersion } from './snapshot-text.js'
 
@@ -16,11 +17,17 @@ export class SnapshotReader {
 
   constructor(private readonly runId: RunId) {}
 
-  /** `SnapshotDoubt` if this version of the library does not know the line, or it is of another run. */
+  /** `SnapshotDoubt` if this version of the library does not know the line, it is damaged, or it is of another run. */
   line(text: string): void {
-    const line = JSON.parse(text) as SnapshotLine
-    if (this.#position === null) this.#position = this.#begin(line)
-    else this.#take(line)
+    try {
+      const line = JSON.parse(text) as SnapshotLine
+      if (this.#position === null) this.#position = this.#begin(line)
+      else this.#take(line)
+    } catch (cause) {
+      if (cause instanceof SnapshotDoubt) throw cause
+      // Its own words hold a part of the line, and would stand in the log for ever.
+      throw new SnapshotDoubt('it has a line that is not the JSON of a snapshot', { cause })
+    }
   }
 
   /** After the last line. */
@@ -36,6 +43,8 @@ export class SnapshotReader {
     if (!('snapshot' in line) || line.snapshot !== snapshotFormat || line.state !== stateVersion) {
       throw new SnapshotDoubt('another version of the library wrote it')
     }
+    // A log with an event that is not known here is refused, also where nobody would read it.
+    if (!line.events.every(isKnownEvent)) throw new SnapshotDoubt('a later version of the library wrote it')
     if (line.runId !== this.runId) throw new SnapshotDoubt('it is of another run')
     const { commits, version, head, first } = line
     return { commits, version, head, first }

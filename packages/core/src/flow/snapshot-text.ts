@@ -1,5 +1,6 @@
 import type { RunId, TaskId } from '../protocol/ids.js'
 import type { OpenTask, RunState } from '../protocol/state.js'
+import { knownEvents } from '../protocol/upcast.js'
 import { copyRecent } from './fork-state.js'
 
 /** Version of the lines of a snapshot. */
@@ -36,9 +37,18 @@ export interface CapturedState {
 
 export type SenderEntry = readonly [name: string, next: number, ahead: readonly number[]]
 
+/** The first line. */
+interface SnapshotHeader extends SnapshotPosition {
+  readonly snapshot: number
+  readonly state: number
+  /** That the library knew which wrote it: some of them may be behind it. */
+  readonly events: readonly string[]
+  readonly runId: RunId
+}
+
 /** Each line of a snapshot says what it holds. */
 export type SnapshotLine =
-  | ({ readonly snapshot: number; readonly state: number; readonly runId: RunId } & SnapshotPosition)
+  | SnapshotHeader
   | { readonly fields: PlainFields }
   | { readonly settled: readonly TaskId[]; readonly as: readonly number[] }
   | { readonly task: OpenTask }
@@ -92,7 +102,8 @@ export function* snapshotLines(position: SnapshotPosition, captured: CapturedSta
 }
 
 function* linesOf(position: SnapshotPosition, captured: CapturedState): Generator<SnapshotLine> {
-  yield { snapshot: snapshotFormat, state: stateVersion, runId: captured.runId as RunId, ...position }
+  const versions = { snapshot: snapshotFormat, state: stateVersion, events: knownEvents() }
+  yield { ...versions, runId: captured.runId as RunId, ...position }
   yield { fields: captured.fields }
   for (const entries of groups(firstOf(captured.settled.all, captured.settled.count), entriesPerLine)) {
     yield { settled: entries.map(([taskId]) => taskId), as: entries.map(([, outcome]) => outcome) }
