@@ -85,6 +85,25 @@ describe('mapOver', () => {
     expect(stage.of('dispatched')).toHaveLength(3)
   })
 
+  it('lets others have their turn while a source repeats what is open', async () => {
+    let [turns, isOver] = [0, false]
+    const turn = (): void => {
+      turns++
+      if (!isOver) setImmediate(turn)
+    }
+    function* source() {
+      yield 'a'
+      turn()
+      for (let n = 0; n < 5_000; n++) yield 'a'
+      isOver = true
+    }
+    const { stage, mapped } = await mapping(source())
+    await stage.clock.runUntil(() => isOver)
+    expect(turns).toBeGreaterThan(5)
+    await stage.answer('a')
+    expect(mapped.value).toMatchObject({ accepted: 1, skipped: 5_000 })
+  })
+
   it('finds results that came before their item did, after a restart', async () => {
     const first = await mapping(['a', 'b', 'c'], { judge: () => 'leave' })
     const { stage } = first
