@@ -115,6 +115,33 @@ describe('an incident', () => {
     expect(stage.dataOf('watchdog', 'task-cancelled')).toHaveLength(1)
   })
 
+  it('that is over while the commit which says that it was told is written is told, and not another time', async () => {
+    const stage = new WatchStage()
+    const held = await stage.open()
+    const { watchdog, told, errors } = await stage.watch()
+    const said: string[] = []
+    watchdog.on('over', ({ key }) => said.push(`over ${key}`))
+    watchdog.on('told', ({ key }) => said.push(`told ${key}`))
+    let release = (): void => {}
+    const released = new Promise<'go'>((resolve) => {
+      release = () => resolve('go')
+    })
+    stage.intercept(({ method, runId }) =>
+      method === 'append' && runId === 'watchdog' && told.length > 0 ? released : 'go',
+    )
+    held.runtime.pause()
+    await stage.clock.runUntil(() => told.length > 0)
+    held.runtime.resume()
+    await stage.clock.advance(2 * intervalMs)
+    expect(stage.recorded).toEqual([])
+    release()
+    await stage.clock.advance(minuteMs)
+    held.runtime.pause()
+    await stage.clock.advance(5 * minuteMs)
+    const key = `coordinator-dead/run-1/${held.run.status.epoch}`
+    expect([keys(told), said, stage.recorded, errors]).toEqual([[key], [`told ${key}`], [key], []])
+  })
+
   it('that one watchdog could not tell is taken back by the next, if it is over by then', async () => {
     const stage = new WatchStage()
     await deadRun(stage)

@@ -44,7 +44,7 @@ export class Watchdog extends EventEmitter<WatchdogEvents> {
   #life: Promise<void> = Promise.resolve()
   #active = false
   #drainMs = drainDefaultMs
-  /** Looks at its own lease in vain, in a row. */
+  /** Looks at its own lease so far. */
   #waited = 0
 
   /** @internal */
