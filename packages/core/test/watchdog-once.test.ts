@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { memoryAdapter } from '../src/memory/memory-adapter.js'
+import { MemoryBackend } from '../src/memory/memory-backend.js'
 import type { Incident } from '../src/watchdog/incident.js'
+import { startWatchdog } from '../src/watchdog/start-watchdog.js'
 import { AttemptFailure } from '../src/worker/attempt-failure.js'
 import { intervalMs, keys, kinds, type Watching, WatchStage } from './watch-stage.js'
 
@@ -244,4 +247,17 @@ describe('a notification that fails', () => {
     expect(next.told).toEqual([])
     expect(stage.recorded).toEqual([key])
   })
+})
+
+it('a watchdog that has to wait from its start says so to who listens then', async () => {
+  const backend = new MemoryBackend()
+  const [one, two] = [memoryAdapter({ backend }), memoryAdapter({ backend })]
+  const onIncident = (): void => {}
+  const first = await startWatchdog({ adapter: one, onIncident })
+  const second = await startWatchdog({ adapter: two, onIncident })
+  await new Promise<void>((resolve) => second.once('standby', resolve))
+  expect([first.active, second.active]).toEqual([true, false])
+  await second.close()
+  await first.close()
+  await Promise.all([one.close(), two.close()])
 })
