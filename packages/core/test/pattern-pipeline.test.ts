@@ -132,6 +132,20 @@ describe('pipeline', () => {
     expect(stage.commits.length - before).toBeLessThan(30)
   })
 
+  it('shares commits between items whose tasks are so large that not all of them fit into one', async () => {
+    const items = Array.from({ length: 100 }, (_, n) => `i${n}`)
+    const { stage, all, run } = await flowing(items)
+    const bodies = items.map((item) =>
+      stage.receipt(stage.offer(`p/${item}/fetch`), { output: `${item} ${'x'.repeat(20_000)}` }),
+    )
+    const messages = bodies.map((body, i) => ({ sender: 'worker-1', seq: i + 1, kind: 'receipt' as const, body }))
+    const before = stage.of('round-closed').length
+    await stage.clock.run(stage.outside.adapter.inbox.send(run.id, messages))
+    await stage.clock.runUntil(() => run.status.counts.accepted === items.length)
+    expect([all.settled, run.status.counts.tasks]).toEqual([false, 2 * items.length])
+    expect(stage.of('round-closed').length - before).toBeLessThan(20)
+  })
+
   it('of no items is done at once; keys, names and ids that could not be found again are refused at once', async () => {
     const stage = new RunStage()
     const { run } = await stage.open()
