@@ -147,7 +147,7 @@ describe('firstOf', () => {
     // Whatever is not refused ends by this before anything is dispatched.
     const signal = AbortSignal.abort(new Error('enough'))
     const refusal = (count: number) => firstOf(run, long(count), { signal }).catch((error: Error) => error.message)
-    let [most, tooMany] = [1, limits.roundCommandsMax]
+    let [most, tooMany]: [number, number] = [1, limits.roundCommandsMax]
     expect(await refusal(tooMany)).toMatch(/ids so long .* Nothing was dispatched/)
     while (tooMany - most > 1) {
       const middle = Math.floor((most + tooMany) / 2)
