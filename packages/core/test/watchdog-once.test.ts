@@ -4,6 +4,7 @@ import { MemoryBackend } from '../src/memory/memory-backend.js'
 import type { Incident } from '../src/watchdog/incident.js'
 import { startWatchdog } from '../src/watchdog/start-watchdog.js'
 import { AttemptFailure } from '../src/worker/attempt-failure.js'
+import { follow } from './run-stage.js'
 import { intervalMs, keys, kinds, type Watching, WatchStage } from './watch-stage.js'
 
 const minuteMs = 60_000
@@ -209,6 +210,25 @@ describe('a notification that fails', () => {
     expect(stopped).toBeGreaterThan(2)
     expect(stage.recorded).toEqual([other])
     await stage.clock.run(watching.watchdog.close({ drainMs: 0 }))
+  })
+
+  it('keeps no slot when it does not end although it was told to: the others are told', async () => {
+    const stage = new WatchStage()
+    const hanging = new Set<string>()
+    for (let n = 0; n < 8; n++) hanging.add(await deadRun(stage, `run-${n}`))
+    const told: string[] = []
+    const { watchdog, errors } = await stage.watch({
+      notifyTimeoutMs: 30_000,
+      onIncident: ({ key }) => (hanging.has(key) ? new Promise(() => {}) : told.push(key)),
+    })
+    await stage.clock.advance(minuteMs)
+    const last = await deadRun(stage, 'run-8')
+    await stage.clock.advance(5 * minuteMs)
+    expect(told).toEqual([last])
+    expect(errors[0]).toMatchObject({ code: 'TIMEOUT' })
+    const closing = follow(watchdog.close({ drainMs: 0 }))
+    await stage.clock.advance(minuteMs)
+    expect(closing.settled).toBe(true)
   })
 
   it('is given up on record when no further attempt would help, which is told, and the next watchdog leaves it at that', async () => {
