@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { firstOf } from '../src/patterns/first-of.js'
+import { taskIdBytesMax } from '../src/protocol/ids.js'
 import { limits } from '../src/protocol/limits.js'
 import type { TaskRequest } from '../src/protocol/task.js'
 import { follow, RunStage, request, requests } from './run-stage.js'
@@ -97,6 +98,18 @@ describe('firstOf', () => {
     expect(story(first)).toEqual(['t4', ['t3 cancelled', 't2 cancelled', 't1 cancelled']])
   })
 
+  it('cancels tasks that wait for one another, also those that somebody else has dispatched in another order', async () => {
+    const stage = new RunStage()
+    const { run } = await stage.open()
+    const second = request('t2', { after: ['t1'] })
+    await stage.clock.run(run.dispatch([request('t1'), second]))
+    const first = follow(firstOf(run, [second, request('t1'), request('t3')]))
+    await stage.clock.settle()
+    await stage.answer('t3')
+    expect(first.error).toBe(undefined)
+    expect(story(first)).toEqual(['t3', ['t2 cancelled', 't1 cancelled']])
+  })
+
   it('of no tasks has no winner; with none left it says why, now and when it is called again', async () => {
     const { stage, first, run } = await racing(requests(2))
     expect(await stage.clock.run(firstOf(run, []))).toEqual({ winner: null, others: new Map() })
@@ -125,5 +138,27 @@ describe('firstOf', () => {
     await stage.clock.settle()
     await stage.answer('xt1')
     expect(most.value?.others.size).toBe(limits.roundCommandsMax - 1)
+  })
+
+  it('takes as many tasks with the longest ids as one commit can cancel, and refuses one more before any is dispatched', async () => {
+    const long = (count: number) => requests(count).map(({ taskId }) => request(taskId.padEnd(taskIdBytesMax, '"')))
+    const stage = new RunStage()
+    const { run } = await stage.open()
+    // Whatever is not refused ends by this before anything is dispatched.
+    const signal = AbortSignal.abort(new Error('enough'))
+    const refusal = (count: number) => firstOf(run, long(count), { signal }).catch((error: Error) => error.message)
+    let [most, tooMany]: [number, number] = [1, limits.roundCommandsMax]
+    expect(await refusal(tooMany)).toMatch(/ids so long .* Nothing was dispatched/)
+    while (tooMany - most > 1) {
+      const middle = Math.floor((most + tooMany) / 2)
+      if ((await refusal(middle)) === 'enough') most = middle
+      else tooMany = middle
+    }
+    expect(run.status.counts.tasks).toBe(0)
+    const fitting = follow(firstOf(run, long(most)))
+    await stage.clock.settle()
+    await stage.answer(long(1)[0]?.taskId ?? '')
+    expect(fitting.error).toBe(undefined)
+    expect(fitting.value?.others.size).toBe(most - 1)
   })
 })

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { type MapOverOptions, mapOver } from '../src/patterns/map-over.js'
 import { follow, RunStage, request } from './run-stage.js'
 
@@ -83,6 +83,39 @@ describe('mapOver', () => {
     await stage.clock.settle()
     expect(mapped.value).toEqual({ accepted: 1, cancelled: 1, abandoned: 1, skipped: 2 })
     expect(stage.of('dispatched')).toHaveLength(3)
+  })
+
+  it('lets others have their turn while a source repeats what is open', async () => {
+    let [turns, isOver] = [0, false]
+    const turn = (): void => {
+      turns++
+      if (!isOver) setImmediate(turn)
+    }
+    function* source() {
+      yield 'a'
+      turn()
+      for (let n = 0; n < 5_000; n++) yield 'a'
+      isOver = true
+    }
+    const { stage, mapped } = await mapping(source())
+    await stage.clock.runUntil(() => isOver)
+    expect(turns).toBeGreaterThan(5)
+    await stage.answer('a')
+    expect(mapped.value).toMatchObject({ accepted: 1, skipped: 5_000 })
+  })
+
+  it('does not copy the run for every batch while another task of it has stopped', async () => {
+    const stage = new RunStage()
+    const { run } = await stage.open()
+    await stage.clock.run(run.dispatch(request('other')))
+    await stage.answer('other', { status: 'failed', output: null, error: { message: 'no', retryable: false } })
+    expect(run.status.counts.stopped).toBe(1)
+    const view = vi.spyOn(run, 'view')
+    const mapped = follow(mapOver(run, ['a', 'b'], (item) => request(item), { inFlight: 1 }))
+    await stage.clock.settle()
+    for (const item of ['a', 'b']) await stage.answer(item)
+    expect(mapped.value).toMatchObject({ accepted: 2 })
+    expect(view).not.toHaveBeenCalled()
   })
 
   it('finds results that came before their item did, after a restart', async () => {

@@ -89,6 +89,35 @@ describe('pipeline', () => {
     expect(stage.of('dispatched')).toHaveLength(4)
   })
 
+  it.each(['goes on by itself', 'is accepted by somebody else'])(
+    'finds what came back or was settled before its turn, when a stage that was put in between %s',
+    async (how) => {
+      const { stage, all, run } = await flowing(['a', 'b', 'c'])
+      for (const item of ['a', 'b', 'c']) await stage.answer(`p/${item}/fetch`)
+      await stage.answer('p/a/read', { output: 'a done' })
+      await stage.clock.run(run.cancel('p/b/read', 'not needed'))
+      await stage.clock.run(run.close())
+      await stage.answer('p/c/read')
+      expect(all.error).toMatchObject({ code: 'CLOSED' })
+      const [fetch, read] = stages as [Stage<string>, Stage<string>]
+      const clean: Stage<string> = { name: 'clean', task: ({ taskId }) => request(taskId) }
+      const { run: later } = await stage.open()
+      // Something else that is out keeps the results of the run coming.
+      await stage.clock.run(later.dispatch(request('other')))
+      const judge = ({ taskId }: { taskId: string }) =>
+        how !== 'goes on by itself' && taskId.endsWith('clean') ? 'leave' : 'accept'
+      const again = follow(pipeline(later, ['a', 'b', 'c'], [fetch, clean, read], { name: 'p', judge }))
+      await stage.clock.settle()
+      for (const item of ['a', 'b', 'c']) {
+        await stage.answer(`p/${item}/clean`)
+        if (how !== 'goes on by itself') await stage.clock.run(later.accept(`p/${item}/clean`))
+      }
+      await stage.clock.settle()
+      expect(story(again)).toEqual(['a read true accepted', 'b read false cancelled', 'c read true accepted'])
+      expect(again.value?.get('a')?.receipt).toMatchObject({ output: 'a done' })
+    },
+  )
+
   it('shares commits between items whose results come together', async () => {
     const items = Array.from({ length: 200 }, (_, n) => `i${n}`)
     const { stage, all, run } = await flowing(items)
@@ -101,6 +130,20 @@ describe('pipeline', () => {
     }
     expect(all.value?.size).toBe(200)
     expect(stage.commits.length - before).toBeLessThan(30)
+  })
+
+  it('shares commits between items whose tasks are so large that not all of them fit into one', async () => {
+    const items = Array.from({ length: 100 }, (_, n) => `i${n}`)
+    const { stage, all, run } = await flowing(items)
+    const bodies = items.map((item) =>
+      stage.receipt(stage.offer(`p/${item}/fetch`), { output: `${item} ${'x'.repeat(20_000)}` }),
+    )
+    const messages = bodies.map((body, i) => ({ sender: 'worker-1', seq: i + 1, kind: 'receipt' as const, body }))
+    const before = stage.of('round-closed').length
+    await stage.clock.run(stage.outside.adapter.inbox.send(run.id, messages))
+    await stage.clock.runUntil(() => run.status.counts.accepted === items.length)
+    expect([all.settled, run.status.counts.tasks]).toEqual([false, 2 * items.length])
+    expect(stage.of('round-closed').length - before).toBeLessThan(20)
   })
 
   it('of no items is done at once; keys, names and ids that could not be found again are refused at once', async () => {

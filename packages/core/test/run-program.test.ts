@@ -1,7 +1,7 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { runProgram } from '../src/runtime/run-program.js'
 
 let folder = ''
@@ -45,6 +45,7 @@ describe('a program for an incident', () => {
     ],
     ['is ended by a signal', node('process.kill(process.pid, "SIGKILL")'), /SIGKILL/],
     ['is not there', ['/no/such/program'], /could not be started.*ENOENT/],
+    ['has a name that none can have', ['a\0b'], /could not be started.*null bytes/],
   ])('has failed when it %s', async (_what, command, message) => {
     await expect(run(command)).rejects.toMatchObject({
       code: 'PROGRAM_FAILED',
@@ -83,6 +84,25 @@ describe('a program for an incident', () => {
     await made(path)
     over.abort(new Error('enough'))
     expect(await running).toMatchObject({ code: 'PROGRAM_FAILED', message: expect.stringContaining('SIGKILL') })
+  })
+
+  it('that belongs to somebody else by now is not stopped, and its end is waited for', async () => {
+    const path = join(folder, 'foreign')
+    const go = join(folder, 'go')
+    const program = `const fs = require('fs'); fs.writeFileSync(process.argv[1], ''); setInterval(() => fs.existsSync(process.argv[2]) && process.exit(3), 5)`
+    const kill = vi.spyOn(process, 'kill').mockImplementation(() => {
+      throw Object.assign(new Error('kill EPERM'), { code: 'EPERM' })
+    })
+    onTestFinished(() => kill.mockRestore())
+    const over = new AbortController()
+    const running = run(node(program, path, go), { signal: over.signal, killAfterMs: 1 }).catch(
+      (error: unknown) => error,
+    )
+    await made(path)
+    over.abort(new Error('enough'))
+    while (kill.mock.calls.length < 2) await new Promise((resolve) => setTimeout(resolve, 5))
+    writeFileSync(go, '')
+    expect(await running).toMatchObject({ code: 'PROGRAM_FAILED', message: expect.stringMatching(/code 3.*enough/) })
   })
 
   it('that leaves something behind which holds its output does not keep us', async () => {

@@ -362,6 +362,54 @@ describe('what cannot be asked', () => {
     expect(statesOf(await chainOf(stage, 't1', blind))).toEqual([6, 'unknown missing'])
   })
 
+  it.each(['queue', 'inbox'] as const)(
+    'is unknown also behind a receipt that was refused: another may be on its way, if the %s fails',
+    async (port) => {
+      const { stage } = await begin()
+      const untilAborted = ({ signal }: TaskContext) =>
+        new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+      await worker(stage, untilAborted)
+      await stage.answer('t1', { artifacts: [{ name: 'a', path: 'nowhere', sha256: '0'.repeat(64), bytes: 1 }] })
+      if (port === 'inbox') {
+        await stage.clock.run(stage.outside.adapter.queue.withdraw(runId, 't1' as TaskId, 1))
+        await stage.clock.advance(10_000)
+        expect((await chainOf(stage)).firstMissing?.text).toMatch(/refused by event/)
+      }
+      const { adapter } = stage.outside
+      const fails = { locate: failing('no'), peek: failing('no') }
+      const chain = await chainOf(stage, 't1', { ...adapter, [port]: { ...adapter[port], ...fails } })
+      expect(chain.refused.total).toBe(1)
+      expect(chain.firstMissing).toMatchObject({
+        state: 'unknown',
+        text: expect.stringContaining(`the ${port} could not`),
+      })
+      if (port === 'queue') return
+      const flood = { sender: 'flood', kind: 'receipt', body: '{}' } as const
+      const peek = async () => Array.from({ length: 1_000 }, (_, i) => ({ ...flood, seq: i + 1 }))
+      const full = await chainOf(stage, 't1', { ...adapter, inbox: { ...adapter.inbox, peek } })
+      expect(full.firstMissing).toMatchObject({ state: 'unknown' })
+    },
+  )
+
+  it('leaves open whether an attempt that has left the queue was offered, if its receipt may lie in an inbox', async () => {
+    const { stage, adapter } = await begin()
+    adapter.kill()
+    await worker(stage, () => ({ lines: 1 }))
+    await stage.clock.runUntil(() => stage.queued.length === 0)
+    expect(statesOf(await chainOf(stage))).toEqual([5, allMissing(3)])
+    const { inbox } = stage.outside.adapter
+    const chain = await chainOf(stage, 't1', { ...stage.outside.adapter, inbox: { ...inbox, peek: failing('no') } })
+    expect(statesOf(chain)).toEqual([2, 'unknown unknown unknown missing missing missing'])
+    const flood = { sender: 'flood', kind: 'receipt', body: '{}' } as const
+    const full = { ...inbox, peek: async () => Array.from({ length: 1_000 }, (_, i) => ({ ...flood, seq: i + 1 })) }
+    const { firstMissing } = await chainOf(stage, 't1', { ...stage.outside.adapter, inbox: full })
+    expect(firstMissing).toMatchObject({
+      link: 'offered',
+      state: 'unknown',
+      text: expect.stringMatching(/taken more of it in$/),
+    })
+  })
+
   it('is unknown as well when more lies in the inbox than one look shows', async () => {
     const { stage, adapter } = await begin()
     await worker(stage, forever)

@@ -3,12 +3,14 @@ import { sendCommand } from '../src/coordinator/send-command.js'
 import type { PortCall } from '../src/memory/memory-faults.js'
 import type { Adapter } from '../src/ports/adapter.js'
 import { isRepriseError } from '../src/protocol/errors.js'
-import type { RunId } from '../src/protocol/ids.js'
+import type { RunId, TaskId } from '../src/protocol/ids.js'
 import { isoTime } from '../src/protocol/time.js'
+import { factKey, type Incident, incidentTask } from '../src/watchdog/incident.js'
 import { startWatchdog } from '../src/watchdog/start-watchdog.js'
 import { follow, request } from './run-stage.js'
 import { intervalMs, keys, kinds, stalledAfterMs, WatchStage } from './watch-stage.js'
 
+const oldest = { kind: 'receipt', sender: 'somebody' } as const
 const minuteMs = 60_000
 const dayMs = 24 * 60 * minuteMs
 
@@ -358,6 +360,29 @@ describe('a thousand runs', () => {
     const count = (call: string) => stage.calls.filter((one) => one === call).length
     expect([count('log.head'), count('log.read')]).toEqual([1_000, 0])
     expect(watchdog.active).toBe(true)
+  })
+
+  it('of which more are dead than may wait to be told at a time are told later, also if more than that wait already', async () => {
+    const stage = new WatchStage()
+    const first = await stage.watch()
+    await stage.clock.run(first.watchdog.close())
+    const { goal } = stage.dataOf('watchdog', 'run-opened')[0] ?? {}
+    const own = await stage.open({ runId: 'watchdog', goal: goal ?? '', tasks: [incidentTask] })
+    const waiting = Array.from({ length: 1_100 }, (_, n): Incident => {
+      const fact = { kind: 'receipts-waiting', runId: `gone-${n}` as RunId, version: 1 } as const
+      const key = factKey({ ...fact, oldest }) as TaskId
+      return { ...fact, oldest, key, foundAt: isoTime(stage.clock.now()), message: 'it waits' }
+    })
+    const tasks = waiting.map((incident) => incidentTask.task(incident.key, incident, { lane: 'watchdog' }))
+    await stage.clock.run(own.run.dispatch(tasks))
+    await stage.close(own)
+    for (let n = 0; n < 200; n++) stage.plant(`run-${n}`, false)
+    const unheard = () => new Promise<never>(() => {})
+    const { watchdog } = await stage.watch({ onIncident: unheard, notifyTimeoutMs: dayMs })
+    let raised = 0
+    watchdog.on('raised', () => raised++)
+    await stage.clock.advance(10 * minuteMs)
+    expect([raised, stage.dataOf('watchdog', 'dispatched').length]).toEqual([0, 8])
   })
 
   it('with ten thousand attempts of one run ask the queue for a bounded number of them per look', async () => {

@@ -1,6 +1,10 @@
 import { describe, expect, it } from 'vitest'
+import { memoryAdapter } from '../src/memory/memory-adapter.js'
+import { MemoryBackend } from '../src/memory/memory-backend.js'
 import type { Incident } from '../src/watchdog/incident.js'
+import { startWatchdog } from '../src/watchdog/start-watchdog.js'
 import { AttemptFailure } from '../src/worker/attempt-failure.js'
+import { follow } from './run-stage.js'
 import { intervalMs, keys, kinds, type Watching, WatchStage } from './watch-stage.js'
 
 const minuteMs = 60_000
@@ -115,6 +119,33 @@ describe('an incident', () => {
     expect(stage.dataOf('watchdog', 'task-cancelled')).toHaveLength(1)
   })
 
+  it('that is over while the commit which says that it was told is written is told, and not another time', async () => {
+    const stage = new WatchStage()
+    const held = await stage.open()
+    const { watchdog, told, errors } = await stage.watch()
+    const said: string[] = []
+    watchdog.on('over', ({ key }) => said.push(`over ${key}`))
+    watchdog.on('told', ({ key }) => said.push(`told ${key}`))
+    let release = (): void => {}
+    const released = new Promise<'go'>((resolve) => {
+      release = () => resolve('go')
+    })
+    stage.intercept(({ method, runId }) =>
+      method === 'append' && runId === 'watchdog' && told.length > 0 ? released : 'go',
+    )
+    held.runtime.pause()
+    await stage.clock.runUntil(() => told.length > 0)
+    held.runtime.resume()
+    await stage.clock.advance(2 * intervalMs)
+    expect(stage.recorded).toEqual([])
+    release()
+    await stage.clock.advance(minuteMs)
+    held.runtime.pause()
+    await stage.clock.advance(5 * minuteMs)
+    const key = `coordinator-dead/run-1/${held.run.status.epoch}`
+    expect([keys(told), said, stage.recorded, errors]).toEqual([[key], [`told ${key}`], [key], []])
+  })
+
   it('that one watchdog could not tell is taken back by the next, if it is over by then', async () => {
     const stage = new WatchStage()
     await deadRun(stage)
@@ -181,6 +212,25 @@ describe('a notification that fails', () => {
     await stage.clock.run(watching.watchdog.close({ drainMs: 0 }))
   })
 
+  it('keeps no slot when it does not end although it was told to: the others are told', async () => {
+    const stage = new WatchStage()
+    const hanging = new Set<string>()
+    for (let n = 0; n < 8; n++) hanging.add(await deadRun(stage, `run-${n}`))
+    const told: string[] = []
+    const { watchdog, errors } = await stage.watch({
+      notifyTimeoutMs: 30_000,
+      onIncident: ({ key }) => (hanging.has(key) ? new Promise(() => {}) : told.push(key)),
+    })
+    await stage.clock.advance(minuteMs)
+    const last = await deadRun(stage, 'run-8')
+    await stage.clock.advance(5 * minuteMs)
+    expect(told).toEqual([last])
+    expect(errors[0]).toMatchObject({ code: 'TIMEOUT' })
+    const closing = follow(watchdog.close({ drainMs: 0 }))
+    await stage.clock.advance(minuteMs)
+    expect(closing.settled).toBe(true)
+  })
+
   it('is given up on record when no further attempt would help, which is told, and the next watchdog leaves it at that', async () => {
     const stage = new WatchStage()
     const key = await deadRun(stage)
@@ -217,4 +267,17 @@ describe('a notification that fails', () => {
     expect(next.told).toEqual([])
     expect(stage.recorded).toEqual([key])
   })
+})
+
+it('a watchdog that has to wait from its start says so to who listens then', async () => {
+  const backend = new MemoryBackend()
+  const [one, two] = [memoryAdapter({ backend }), memoryAdapter({ backend })]
+  const onIncident = (): void => {}
+  const first = await startWatchdog({ adapter: one, onIncident })
+  const second = await startWatchdog({ adapter: two, onIncident })
+  await new Promise<void>((resolve) => second.once('standby', resolve))
+  expect([first.active, second.active]).toEqual([true, false])
+  await second.close()
+  await first.close()
+  await Promise.all([one.close(), two.close()])
 })

@@ -224,6 +224,14 @@ export class Run extends EventEmitter<RunEvents> {
     return value
   }
 
+  /** @internal Those of these tasks that have stopped and wait for a decision, by the newest durable commit. */
+  async stoppedAmong(taskIds: readonly string[]): Promise<ReadonlySet<string>> {
+    const { value } = await this.#core.pipeline.snapshot(({ stopped }) =>
+      taskIds.filter((taskId) => stopped.has(taskId as TaskId)),
+    )
+    return new Set(value)
+  }
+
   /**
    * How these tasks were settled, with receipts and reasons, in that order, as the log tells it. Reads the whole log once.
    * `taskIds` may grow meanwhile: a task counts if it is in there when its receipt came.

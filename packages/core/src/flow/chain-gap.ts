@@ -37,7 +37,7 @@ export function chainGap(chain: ChainFacts): ChainGap | null {
 function textOf(chain: ChainFacts, { link, state: known, evidence }: ChainLink): string {
   const { state, history, facts, queue, inbox } = chain
   if (known === 'unknown') {
-    const isFull = link !== 'offered' && link !== 'claimed' && inbox.seen
+    const isFull = inbox.seen && (link === 'acknowledged' || queue.at !== 'unasked')
     return `${evidence}: ask again ${isFull ? 'when a coordinator has taken more of it in' : 'with an adapter that can and may tell'}`
   }
   if (link === 'acknowledged' && facts.recorded !== null) return `${evidence}, though it is recorded: ${forgets(state)}`

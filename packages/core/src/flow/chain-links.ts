@@ -59,12 +59,12 @@ export type InboxSight =
   | { readonly seen: false; readonly why: string }
 
 /**
- * The refusal in which the attempt has ended, if nothing else is on its way: while the queue holds the attempt, whoever
- * has it, or gets it, sends another receipt.
+ * The refusal in which the attempt has ended, if it is certain that nothing else is on its way: while the queue holds the
+ * attempt, whoever has it, or gets it, sends another receipt.
  */
 export function endedInRefusal(facts: AttemptFacts, queue: QueueSight, inbox: InboxSight): RefusedReceipt | null {
-  const isOnItsWay = facts.recorded !== null || (inbox.seen && inbox.receipt !== null)
-  return isOnItsWay || queue.at === 'queued' || queue.at === 'claimed' ? null : facts.refused
+  const isSeen = inbox.seen && inbox.whole && inbox.receipt === null && queue.at === 'unknown'
+  return isSeen && facts.recorded === null ? facts.refused : null
 }
 
 /** Characters of an error's message that are shown. */
@@ -90,6 +90,9 @@ export function chainLinks(history: TaskHistory, facts: AttemptFacts, queue: Que
     if (findings[link].state !== 'done' && proof.state === 'done') {
       const { workerId = null } = link === 'offered' ? {} : proof
       findings[link] = { state: 'done', workerId, evidence: `the link ${later} shows it` }
+    } else if (findings[link].state === 'missing' && proof.state === 'unknown' && queue.at === 'unknown') {
+      // Whose receipt is sent is not in the queue any more either.
+      findings[link] = { state: 'unknown', evidence: proof.evidence }
     }
   }
   return chainLinkNames.map((link): ChainLink => {

@@ -57,7 +57,9 @@ export async function mapOver<Item>(
         await follower.until(() => follower.open.size + intake.waiting < inFlight)
         const next = await follower.await((async () => items.next())())
         if (next.done) break
-        if (!intake.add(toTask(next.value, index))) report.skipped++
+        if (intake.add(toTask(next.value, index))) continue
+        report.skipped++
+        if (report.skipped % skippedMax === 0) await nextTurn()
       }
       isExhausted = true
       await follower.until(() => follower.open.size + intake.waiting === 0)

@@ -2,7 +2,7 @@ import type { CommandOutcome } from '../coordinator/outcomes.js'
 import type { Run } from '../coordinator/run.js'
 import type { RoundCommand } from '../protocol/commands.js'
 
-/** Commands that one round takes at most: what it touches is copied, and it must fit into one commit. */
+/** Commands that one round takes at most: what it touches is copied. */
 const commandsMax = 128
 
 /** Commands that belong together: all in one commit, or none. */
@@ -50,7 +50,12 @@ export class Moves {
         summary: more.length === 0 ? first.summary : `${first.summary}, and ${more.length} more like it`,
       })
       if (outcome.ok || more.length === 0) for (const { tell } of moves) tell(outcome)
-      else for (const move of moves) await this.together([move])
+      else {
+        // One may not be made, or they are too large for one commit: halves find the one, and are small enough.
+        const middle = Math.ceil(moves.length / 2)
+        await this.together(moves.slice(0, middle))
+        await this.together(moves.slice(middle))
+      }
     } catch (error) {
       for (const { reject } of moves) reject(error)
     }

@@ -133,6 +133,9 @@ class Flow<Item> {
     if (outcome.ok) {
       const refused = outcome.report.refused.filter((refusal) => refusal.taskId === next.taskId)
       if (refused.length > 0) throw keptOut(this.run, refused[0] as (typeof refused)[number])
+      // In the log before its turn, under another list of stages: it may have come back, or be settled, and nobody looked.
+      const isKnown = (outcome.report.known as readonly string[]).includes(next.taskId)
+      if (isKnown && idOf(line) === next.taskId) await this.goOn(line)
       return
     }
     if (!isOvertaken(outcome)) throw refusalError(this.run, outcome)
@@ -158,7 +161,9 @@ class Flow<Item> {
 
   private async goOn(line: Line<Item>): Promise<void> {
     line.receipt ??= await this.readReceipt(line.taskIds[line.stage - 1] as string)
-    await this.follower?.dispatch([this.request(line)])
+    const request = this.request(line)
+    await this.follower?.follow([request.taskId])
+    await this.follower?.dispatch([request])
   }
 
   /** Of a task that somebody else accepted before its receipt was seen here. */

@@ -11,6 +11,8 @@ import { type Judge, judgeResult, settleResult, type Verdict } from './judge.js'
 /** Results of one pattern that are decided on at once; the others wait where they are. */
 const decidingMax = 64
 
+const none: ReadonlySet<string> = new Set()
+
 export interface FollowOptions {
   readonly signal?: AbortSignal | undefined
   /** Asked once per result of a followed task. */
@@ -88,7 +90,8 @@ export class TaskFollower {
 
   /** Takes in those of these followed tasks that are not settled, and hands over what comes back of them. */
   async dispatch(requests: readonly TaskRequest[]): Promise<void> {
-    const stopped = await this.stopped()
+    const taskIds = requests.map(({ taskId }) => taskId)
+    const stopped = this.run.status.counts.stopped === 0 ? none : await this.run.stoppedAmong(taskIds)
     // Dispatching one that has stopped would ask for another attempt: that is for the judge to say.
     const wanted = requests.filter(({ taskId }) => this.open.has(taskId as TaskId) && !stopped.has(taskId))
     let hasBefore = wanted.length < requests.length
@@ -172,11 +175,6 @@ export class TaskFollower {
       this.options.onSettled(settlement, false)
     }
     this.wake()
-  }
-
-  private async stopped(): Promise<ReadonlySet<string>> {
-    if (this.run.status.counts.stopped === 0) return new Set()
-    return new Set((await this.run.view()).stopped.map(({ taskId }) => taskId))
   }
 
   /** From the start: what waits since before a task was followed has been passed over. */

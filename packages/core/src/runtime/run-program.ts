@@ -28,8 +28,7 @@ export async function runProgram(options: RunProgramOptions): Promise<void> {
   const { command, input, env, signal, killAfterMs = 5_000 } = options
   const [program = '', ...args] = command
   if (signal.aborted) throw failed(program, 'was not started', '', signal.reason)
-  // A group of its own, so that what it starts can be stopped with it.
-  const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: 'pipe', detached: isGrouped })
+  const child = start(program, args, { ...process.env, ...env })
   const said = keepEnd(child)
   // It may end without reading.
   child.stdin?.on('error', () => {}).end(input)
@@ -56,6 +55,16 @@ export async function runProgram(options: RunProgramOptions): Promise<void> {
 }
 
 const isGrouped = process.platform !== 'win32'
+
+function start(program: string, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
+  try {
+    // A group of its own, so that what it starts can be stopped with it.
+    return spawn(program, args, { env, stdio: 'pipe', detached: isGrouped })
+  } catch (error) {
+    // No name, a zero byte, more than the system takes: thrown at once, not told by the child.
+    throw failed(program, `could not be started: ${(error as Error).message}`, '', error)
+  }
+}
 
 /** Exit code, signal, or why it was not started. */
 function endOf(child: ChildProcess): Promise<number | NodeJS.Signals | Error> {
@@ -89,8 +98,9 @@ function stopGroup(child: ChildProcess, signal: NodeJS.Signals): void {
     if (isGrouped) process.kill(-child.pid, signal)
     else child.kill(signal)
   } catch (error) {
-    // Nothing of it is left.
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    // Nothing of it is left, or it is another user's by now, such as sudo: then its own end is waited for.
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'ESRCH' && code !== 'EPERM') throw error
   }
 }
 

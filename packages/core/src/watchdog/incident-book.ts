@@ -68,9 +68,13 @@ export class IncidentBook {
       const sight = sights.get(incident.runId)
       return sight !== undefined && isOver(incident, sight)
     })
+    if (over.length === 0) return
     const reason = 'it was over before it was told'
+    // Asked when what is under way is durable: what was told in this very moment is accepted, and not told another time.
+    const received = new Set((await run.view()).received.map(({ taskId }) => taskId))
     // At once: they share a commit.
     const cancelling = over.map(async ([factsKey, incident]) => {
+      if (received.has(incident.key) || !this.#open.has(factsKey)) return
       const answer = await run.execute({ type: 'cancel', taskId: incident.key, reason })
       if (!answer.ok && answer.code !== 'TASK_SETTLED') return
       this.#open.delete(factsKey)
@@ -83,7 +87,7 @@ export class IncidentBook {
   async #raise(facts: readonly IncidentFact[]): Promise<void> {
     const { run, onRaised } = this.options
     const found = (await this.#whatIsNew(facts)).flatMap((incident) => this.#withTask(incident))
-    const raised = found.slice(0, openMax - this.#open.size)
+    const raised = found.slice(0, Math.max(0, openMax - this.#open.size))
     if (raised.length === 0) return
     for (const { incident } of raised) this.#open.set(factKey(incident), incident)
     try {

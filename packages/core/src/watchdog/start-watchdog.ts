@@ -15,12 +15,28 @@ export async function startWatchdog(options: WatchdogOptions): Promise<Watchdog>
   const parsed = parseWatchdogOptions(options)
   const { onIncident, command, onError, signal, runtime = systemRuntime } = options
   if (signal?.aborted) throw new RepriseError('ABORTED', 'The watchdog was not started: its signal aborted.')
-  const tell = command === undefined ? onIncident : byProgram(command)
-  const watchdog = new Watchdog(parsed, { runtime, tell: async (incident, notice) => tell?.(incident, notice) })
+  const tell =
+    command === undefined
+      ? untilAborted(async (incident, notice) => onIncident?.(incident, notice))
+      : byProgram(command)
+  const watchdog = new Watchdog(parsed, { runtime, tell })
   if (onError !== undefined) watchdog.on('error', onError)
   await watchdog.start(signal)
   return watchdog
 }
+
+type Tell = (incident: Incident, notice: IncidentNotice) => Promise<unknown>
+
+/** Whoever does not listen to the signal must not keep a slot for ever: nobody else would be told any more. */
+const untilAborted =
+  (tell: Tell): Tell =>
+  (incident, notice) =>
+    new Promise((resolve, reject) => {
+      const { signal } = notice
+      signal.throwIfAborted()
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+      tell(incident, notice).then(resolve, reject)
+    })
 
 const byProgram =
   (command: readonly string[]) =>

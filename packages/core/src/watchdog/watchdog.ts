@@ -44,7 +44,7 @@ export class Watchdog extends EventEmitter<WatchdogEvents> {
   #life: Promise<void> = Promise.resolve()
   #active = false
   #drainMs = drainDefaultMs
-  /** Looks at its own lease in vain, in a row. */
+  /** Looks at its own lease so far. */
   #waited = 0
 
   /** @internal */
@@ -90,7 +90,8 @@ export class Watchdog extends EventEmitter<WatchdogEvents> {
     const { signal } = this.#stop
     const { leaseTtlMs, intervalMs } = this.#options
     let run = first
-    if (run === null) this.#report('standby')
+    // Whoever starts it listens only once it has started.
+    if (run === null) this.#tools.runtime.defer(() => this.#report('standby'))
     for (;;) {
       if (run !== null) {
         await this.#watch(run)
