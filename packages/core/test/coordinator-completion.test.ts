@@ -174,7 +174,10 @@ describe('the checklist of a completed run', () => {
     await stage.clock.run(run.meetCriterion(1, 'the count is zero', ['t1']))
     await stage.clock.run(run.meetCriterion(2, 'no message yet'))
     await stage.clock.run(run.reopenCriterion(2, 'there was one'))
-    await expect(stage.clock.run(run.complete('all read'))).rejects.toMatchObject({ code: 'EVIDENCE_MISSING' })
+    await expect(stage.clock.run(run.complete('all read'))).rejects.toMatchObject({
+      code: 'EVIDENCE_MISSING',
+      details: { runId: run.id, command: 'complete', criteria: [2] },
+    })
     const second = [{ criterion: 2, evidence: 'answered' }]
     const { checklist } = await stage.clock.run(run.complete('all read', { evidence: second }))
     expect(checklist.slice(0, 2).map(({ evidence }) => evidence)).toEqual(['the count is zero', 'answered'])

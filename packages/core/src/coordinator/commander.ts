@@ -24,8 +24,8 @@ export class Commander {
     if (decision.ok) return { ok: true, ...standing, report: reportOf(decision) }
     const known = this.knownAfterClosing(parsed)
     if (known !== null) return { ok: true, ...standing, report: known }
-    const { code, message } = decision.refusal
-    return { ok: false, ...standing, code, message }
+    const { code, message, details } = decision.refusal
+    return { ok: false, ...standing, code, message, ...(details && { details }) }
   }
 
   async round(options: RoundOptions): Promise<RoundReport> {
@@ -38,8 +38,8 @@ export class Commander {
     )
     const standing = await this.standing(decision, token)
     if (decision.ok) return { progress: true, ...standing, ...roundOf(decision), report: reportOf(decision) }
-    const { code, message } = decision.refusal
-    return { progress: false, ...standing, code, message }
+    const { code, message, details } = decision.refusal
+    return { progress: false, ...standing, code, message, ...(details && { details }) }
   }
 
   contextToken(): string {

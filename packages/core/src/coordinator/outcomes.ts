@@ -27,12 +27,16 @@ export interface Standing {
   readonly changes?: Changes
 }
 
+/** Why nothing was recorded; `details` names ids, numbers and limits for programs. */
+export interface Refused {
+  readonly code: RepriseError['code']
+  readonly message: string
+  readonly details?: Readonly<Record<string, unknown>>
+}
+
 /** `execute`: what a command did, or why it did nothing, with where the run stands. */
 export type CommandOutcome = Standing &
-  (
-    | { readonly ok: true; readonly report: DispatchReport }
-    | { readonly ok: false; readonly code: RepriseError['code']; readonly message: string }
-  )
+  ({ readonly ok: true; readonly report: DispatchReport } | ({ readonly ok: false } & Refused))
 
 /** What a round did, by the log. `progress: false`: nothing; `code` and `message` say why, and nothing was recorded. */
 export type RoundReport = Standing &
@@ -44,7 +48,7 @@ export type RoundReport = Standing &
         readonly settled: readonly TaskId[]
         readonly report: DispatchReport
       }
-    | { readonly progress: false; readonly code: RepriseError['code']; readonly message: string }
+    | ({ readonly progress: false } & Refused)
   )
 
 /** A run that ended well, and what was checked before it was called so. */

@@ -256,6 +256,8 @@ export class Run extends EventEmitter<RunEvents> {
   async #verb(command: CommandInput): Promise<DispatchReport> {
     const outcome = await this.execute(command)
     if (outcome.ok) return outcome.report
-    throw new RepriseError(outcome.code, outcome.message, { details: { runId: this.id, command: command.type } })
+    throw new RepriseError(outcome.code, outcome.message, {
+      details: { ...outcome.details, runId: this.id, command: command.type },
+    })
   }
 }
