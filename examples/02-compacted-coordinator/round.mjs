@@ -8,8 +8,6 @@ import { check, count, goal, list, runId, successCriteria } from './tasks.mjs'
 import { thinkingMark } from './work-folder.mjs'
 
 const [dir = '.', budget = '4000', think] = process.argv.slice(2)
-// Whoever started it is gone.
-process.once('disconnect', () => process.exit(1))
 process.once('uncaughtException', (error) => {
   say(`it cannot go on: ${error.message}`)
   process.exit(1)
