@@ -1,4 +1,4 @@
-// `node examples/02-compacted-coordinator/main.mjs`: a coordinator that forgets everything between its rounds, since each is
+// `node examples/02-compacted-coordinator/start.mjs`: a coordinator that forgets everything between its rounds, since each is
 // another process, brings a task to its end. Read on in round.mjs and decide.mjs.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -13,7 +13,7 @@ import { makeWorkFolder } from './work-folder.mjs'
 
 const help = `A coordinator that remembers nothing between its rounds counts words.
 
-Usage: node examples/02-compacted-coordinator/main.mjs [options]
+Usage: node examples/02-compacted-coordinator/start.mjs [options]
 
   --dir PATH     the folder whose documents are counted (default: this repository)
   --budget N     tokens of a briefing (default 4000)
@@ -110,7 +110,9 @@ ${status}: ${closing}
 
 /** @param {'worker' | 'round'} role @param {string[]} args */
 function start(role, args) {
-  const child = fork(join(import.meta.dirname, `${role}.mjs`), args)
+  const child = fork(join(import.meta.dirname, `${role}.mjs`), args, {
+    execArgv: ['--import', new URL('../01-fleet/stop-with-parent.mjs', import.meta.url).href],
+  })
   children.add(child)
   child.once('exit', () => children.delete(child))
   return child

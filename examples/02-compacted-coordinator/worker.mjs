@@ -34,8 +34,6 @@ closeOnSignals({
     await adapter.close()
   },
 })
-// Whoever started it is gone.
-process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
 
 /** @param {string} folder */
 function documentsIn(folder) {

@@ -21,7 +21,8 @@ export function decideNext(view, accepted, givenUp, root) {
   const commands = view.received.map(({ taskId }) => ({ type: 'accept', taskId }))
   const outputs = new Map(accepted)
   for (const { taskId, output } of view.received) outputs.set(taskId, output)
-  const settled = `${view.received.length} results accepted`
+  const { length } = view.received
+  const settled = `${length} result${length === 1 ? '' : 's'} accepted`
 
   // Without them the criteria cannot be met, and nobody should say that they are.
   if (givenUp.length > 0) {

@@ -45,7 +45,9 @@ const words = await pipeline(
 )
 const ranked = [...words].map(([name, { receipt }]) => ({ name, ...rankWords.parseOutput(receipt?.output) }))
 const [top = { name: '', word: '', times: 0 }] = ranked.sort((a, b) => b.times - a.times)
-console.log(`  pipeline  the word of ${words.size} files is "${top.word}", ${top.times} times in ${top.name}`)
+console.log(
+  `  pipeline  of ${words.size} files, the one that says a word most often is ${top.name}: "${top.word}", ${top.times} times`,
+)
 
 // A source of any length, of which a bounded number is out at once.
 const mapped = await mapOver(run, numbers(2, 400), (n) => testPrime.task(`prime ${n}`, { n }), { inFlight: 16 })
@@ -55,7 +57,7 @@ for await (const { taskId, output } of acceptedReceipts(adapter.log, runId)) {
   if (taskId.startsWith('prime ') && testPrime.parseOutput(output).isPrime) primes++
 }
 console.log(
-  `  mapOver   ${mapped.accepted + mapped.skipped} numbers, ${primes} primes; ${mapped.skipped} were settled before`,
+  `  mapOver   ${mapped.accepted + mapped.skipped} numbers, ${primes} primes; ${mapped.skipped} were settled before this start`,
 )
 
 await run.complete('each pattern has come to its end')

@@ -1,4 +1,4 @@
-// `node examples/04-patterns/main.mjs`: each worker pattern once, on real files, while its coordinator is killed with
+// `node examples/04-patterns/start.mjs`: each worker pattern once, on real files, while its coordinator is killed with
 // SIGKILL in the middle of each. Read on in coordinator.mjs.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -11,7 +11,17 @@ import { moments } from './die-at.mjs'
 import { runId } from './tasks.mjs'
 
 const dir = mkdtempSync(join(realpathSync(tmpdir()), 'reprise-patterns-'))
+/** @type {Set<import('node:child_process').ChildProcess>} */
+const children = new Set()
+process.on('SIGINT', () => void interrupt(130)).on('SIGTERM', () => void interrupt(143))
+// Whatever ends this program ends them, and leaves no folder behind.
+process.on('exit', () => {
+  for (const child of children) child.kill('SIGKILL')
+  rmSync(dir, { recursive: true, force: true })
+})
+
 const worker = start('worker')
+console.log(`worker ${worker.pid}`)
 try {
   for (const moment of Object.keys(moments)) {
     const coordinator = start('coordinator', moment)
@@ -27,12 +37,29 @@ try {
   process.exitCode = await audit()
 } finally {
   if (worker.exitCode === null && worker.kill()) await once(worker, 'exit')
-  rmSync(dir, { recursive: true, force: true })
 }
 
 /** The same command every time. @param {'coordinator' | 'worker'} role @param {string} moment */
 function start(role, moment = '') {
-  return fork(join(import.meta.dirname, `${role}.mjs`), [dir], { env: { ...process.env, DIE_AT: moment } })
+  const child = fork(join(import.meta.dirname, `${role}.mjs`), [dir], {
+    env: { ...process.env, DIE_AT: moment },
+    execArgv: ['--import', new URL('../01-fleet/stop-with-parent.mjs', import.meta.url).href],
+    // Ctrl-C reaches this program, which ends them.
+    detached: true,
+  })
+  children.add(child)
+  child.once('exit', () => children.delete(child))
+  return child
+}
+
+/** @param {number} code */
+async function interrupt(code) {
+  // Whoever waits for one of them waits on: the show is over.
+  for (const child of children) child.removeAllListeners('exit')
+  const ends = [...children].map((child) => once(child, 'exit'))
+  for (const child of children) child.kill('SIGKILL')
+  await Promise.all(ends)
+  process.exit(code)
 }
 
 /** What the log says, and nothing else. */

@@ -53,5 +53,3 @@ closeOnSignals({
     await adapter.close()
   },
 })
-// It must not outlive the program that started it.
-process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))

@@ -1,14 +1,6 @@
-import {
-  acceptedTasks,
-  dataOf,
-  type FleetProcess,
-  logFacts,
-  type Place,
-  ProcessFleet,
-  TestFolders,
-} from '@reprise/test-fleet'
-import { afterEach, describe, expect, it } from 'vitest'
-import { backends, useBackend } from './backends.js'
+import { acceptedTasks, dataOf, type FleetProcess, logFacts, type Place, type ProcessFleet } from '@reprise/test-fleet'
+import { describe, expect, it } from 'vitest'
+import { anyPlace } from './any-place.js'
 import { claimTtlMs, leaseTtlMs, openGate } from './whole-run.js'
 
 const runId = 'killed-patterns'
@@ -61,24 +53,11 @@ async function expectPatterns(fleet: ProcessFleet, place: Place): Promise<void> 
   )
 }
 
-describe.each(backends)('a run over $name', (backend) => {
-  const stage = useBackend(backend)
+describe.each(anyPlace)('a run over $name', ({ use }) => {
+  const stage = use()
   it(
     'goes on in the middle of each worker pattern although its coordinator is killed there',
-    () => expectPatterns(stage.fleet, stage.newPlace()),
-    120_000,
-  )
-})
-
-describe('a run over files', () => {
-  const [fleet, folders] = [new ProcessFleet(), new TestFolders()]
-  afterEach(async () => {
-    await fleet.endAll()
-    await folders.removeAll()
-  })
-  it(
-    'goes on in the middle of each worker pattern although its coordinator is killed there',
-    async () => expectPatterns(fleet, { files: await folders.make() }),
+    async () => expectPatterns(stage.fleet, await stage.newPlace()),
     120_000,
   )
 })

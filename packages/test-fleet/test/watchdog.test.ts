@@ -6,11 +6,10 @@ import {
   logFacts,
   openPlace,
   type Place,
-  ProcessFleet,
-  TestFolders,
+  type ProcessFleet,
 } from '@reprise/test-fleet'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { backends, useBackend } from './backends.js'
+import { describe, expect, it } from 'vitest'
+import { anyPlace } from './any-place.js'
 
 /** Nothing here takes nearly as long. Milliseconds. */
 const patienceMs = 45_000
@@ -50,9 +49,11 @@ async function neglectRun(fleet: ProcessFleet, place: Place, dog: FleetProcess):
   await dog.line('receipts-waiting', patienceMs)
 }
 
-function suite(open: () => { fleet: ProcessFleet; place: Place }): void {
+describe.each(anyPlace)('a watchdog over $name', ({ use }) => {
+  const stage = use()
   it('tells everything once, although it is killed in between and another one takes its place', async () => {
-    const { fleet, place } = open()
+    const place = await stage.newPlace()
+    const { fleet } = stage
     const first = startWatchdog(fleet, place)
     await first.line('active', patienceMs)
     const second = startWatchdog(fleet, place)
@@ -72,23 +73,4 @@ function suite(open: () => { fleet: ProcessFleet; place: Place }): void {
     expect(new Set(accepted).size).toBe(accepted.length)
     expect(accepted).toEqual(expect.arrayContaining([told, 'attempt-stalled/run-2/1/still']))
   }, 180_000)
-}
-
-describe('a watchdog over files', () => {
-  const fleet = new ProcessFleet()
-  const folders = new TestFolders()
-  let files = ''
-  beforeEach(async () => {
-    files = await folders.make()
-  })
-  afterEach(async () => {
-    await fleet.endAll()
-    await folders.removeAll()
-  })
-  suite(() => ({ fleet, place: { files } }))
-})
-
-describe.each(backends)('a watchdog over $name', (backend) => {
-  const stage = useBackend(backend)
-  suite(() => ({ fleet: stage.fleet, place: stage.newPlace() }))
 })
