@@ -89,7 +89,7 @@ describe('a program for an incident', () => {
   it('that belongs to somebody else by now is not stopped, and its end is waited for', async () => {
     const path = join(folder, 'foreign')
     const go = join(folder, 'go')
-    const program = `const fs = require('fs'); fs.writeFileSync(process.argv[1], ''); setInterval(() => fs.existsSync(process.argv[2]) && process.exit(3), 5)`
+    const program = `const fs = require('fs'); fs.writeFileSync(process.argv[1], ''); setInterval(() => fs.existsSync(process.argv[2]) ? process.exit(3) : fs.existsSync(process.argv[1]) || process.exit(4), 5)`
     const kill = vi.spyOn(process, 'kill').mockImplementation(() => {
       throw Object.assign(new Error('kill EPERM'), { code: 'EPERM' })
     })

@@ -1,6 +1,6 @@
 import { decideCommand, type InternalCommand } from '../flow/decide-command.js'
 import { decideRest } from '../flow/decide-lock.js'
-import { type ContextBasis, type DecideContext, type Decided, type Decision, refuse } from '../flow/decision.js'
+import type { ContextBasis, DecideContext, Decided, Decision } from '../flow/decision.js'
 import { reduceEvent } from '../flow/reduce-event.js'
 import { encodeCommit } from '../log/commit-record.js'
 import type { CommitLog } from '../ports/commit-log.js'
@@ -9,12 +9,12 @@ import type { Command } from '../protocol/commands.js'
 import { isRepriseError, RepriseError } from '../protocol/errors.js'
 import type { Cause, RunEvent } from '../protocol/events.js'
 import type { RunId } from '../protocol/ids.js'
-import { limits } from '../protocol/limits.js'
 import type { RunState } from '../protocol/state.js'
 import { isoTime } from '../protocol/time.js'
+import { type DurableAt, DurableReads, type Snapshot } from './durable-reads.js'
 import type { LoadedRun } from './load-run.js'
 import { type RunStatus, statusOf } from './run-status.js'
-import { splitDecision } from './split-decision.js'
+import { eventBytesMax, splitDecision, withCause, withinOneCommit } from './split-decision.js'
 
 /** A commit that is durable, with what follows from it. */
 export interface DurableCommit extends Pick<Decided, 'offers' | 'withdrawals'> {
@@ -67,38 +67,10 @@ export interface SubmitOptions {
   readonly projection?: string
 }
 
-/** The commit that left a state that is durable. */
-interface DurableAt {
-  readonly version: number
-  readonly hash: string
-  /** Up to that commit. */
-  readonly commits: number
-  /** Hash of the first of them; `null` before there is one. */
-  readonly first: string | null
-}
-
-/** Something read from a state that is durable, and the commit that left it. */
-export interface Snapshot<T> extends DurableAt {
-  readonly value: T
-}
-
-interface Taken {
-  readonly show: (at: DurableAt) => void
-  readonly reject: (error: unknown) => void
-}
-
-interface Reading {
-  readonly take: () => Taken['show']
-  readonly reject: Taken['reject']
-}
-
 const appendBackoffMs = 50
 const appendBackoffMaxMs = 2_000
 /** An append without an answer for so long stops the coordinator: its outcome is not known. Milliseconds. */
 const appendTimeoutMs = 30_000
-/** Room for the events of a commit, each with its separator: everything else has 2 KiB. */
-const eventBytesMax = limits.commitBytesMax - 2048
-
 /**
  * Decides commands one after the other and appends what follows, in groups: what is decided while one append is under
  * way goes into the next commit. The state runs ahead of the log by the commits under way; nothing of it is shown
@@ -107,10 +79,7 @@ const eventBytesMax = limits.commitBytesMax - 2048
 export class CommitPipeline {
   private readonly batches: Batch[] = []
   private readonly loaded: { commits: number; head: string; first: string | null }
-  /** Asked for while what was decided was not durable yet. */
-  private readonly readings: Reading[] = []
-  /** Read, and shown once the commit under way is durable. */
-  private readonly taken: Taken[] = []
+  private readonly reads = new DurableReads()
   private version: number
   private flushing = false
   private scheduled = false
@@ -188,18 +157,12 @@ export class CommitPipeline {
    */
   snapshot<T>(read: (state: RunState) => T): Promise<Snapshot<T>> {
     if (this.stopped !== null) return Promise.reject(this.stopped)
-    return new Promise((resolve, reject) => {
-      this.readings.push({
-        take: () => {
-          const value = read(this.state)
-          return (at) => resolve({ value, ...at })
-        },
-        reject,
-      })
-      if (!this.idle) return
-      this.takeReadings()
-      this.showTaken()
-    })
+    const reading = this.reads.ask(() => read(this.state))
+    if (this.idle) {
+      this.reads.take()
+      this.reads.show(this.durableAt)
+    }
+    return reading
   }
 
   /** Position of the newest durable commit; `first` is the hash of the first one. */
@@ -238,24 +201,13 @@ export class CommitPipeline {
     // The one under way too: its append may never answer.
     this.current?.settle.reject(error)
     for (const batch of this.batches.splice(0)) batch.settle.reject(error)
-    for (const reading of [...this.readings.splice(0), ...this.taken.splice(0)]) reading.reject(error)
+    this.reads.reject(error)
     this.options.onStopped(error)
   }
 
-  private takeReadings(): void {
-    for (const { take, reject } of this.readings.splice(0)) {
-      try {
-        this.taken.push({ show: take(), reject })
-      } catch (error) {
-        reject(error)
-      }
-    }
-  }
-
-  private showTaken(): void {
-    const { version } = this
+  private get durableAt(): DurableAt {
     const { head: hash, commits, first } = this.loaded
-    for (const { show } of this.taken.splice(0)) show({ version, hash, commits, first })
+    return { version: this.version, hash, commits, first }
   }
 
   context(): DecideContext {
@@ -329,8 +281,8 @@ export class CommitPipeline {
         if (this.batches.length <= 1 && this.stopped === null) this.finish()
         const batch = this.batches.shift()
         if (batch === undefined) {
-          this.takeReadings()
-          this.showTaken()
+          this.reads.take()
+          this.reads.show(this.durableAt)
           return
         }
         await this.commit(batch)
@@ -363,7 +315,7 @@ export class CommitPipeline {
     const record = encodeCommit(header, batch.texts)
     const status = batch.status ?? statusOf(this.state)
     // Later decisions may be folded while this one is being written; now they are not.
-    if (batch.status === null) this.takeReadings()
+    if (batch.status === null) this.reads.take()
     this.current = batch
     await this.append(record)
     if (this.stopped !== null) return
@@ -381,7 +333,7 @@ export class CommitPipeline {
       status,
     })
     batch.settle.resolve()
-    this.showTaken()
+    this.reads.show(this.durableAt)
   }
 
   private async append(record: ReturnType<typeof encodeCommit>): Promise<void> {
@@ -405,27 +357,6 @@ export class CommitPipeline {
       }
     }
   }
-}
-
-/** A decision that must stand in one commit, or the refusal of one that cannot. */
-function withinOneCommit(decision: Decided, runId: RunId, cause?: Cause): Decision {
-  let bytes = 0
-  for (const event of cause === undefined ? decision.events : withCause(decision.events, cause)) {
-    bytes += Buffer.byteLength(JSON.stringify(event)) + 1
-  }
-  if (bytes <= eventBytesMax) return decision
-  return refuse(
-    'TOO_LARGE',
-    `The round of run ${runId} has ${decision.events.length} events with ${bytes} bytes, and a commit holds ${eventBytesMax}. Nothing was recorded. Ask for less in one round: dispatch fewer tasks, or put large inputs into artifacts.`,
-    { bytes, bytesMax: eventBytesMax, events: decision.events.length },
-  )
-}
-
-/** Only the last one says that the message is decided: a redelivery after a crash in between must go on, not end. */
-function withCause(events: readonly RunEvent[], cause: Cause): RunEvent[] {
-  const unfinished: Cause = { ...cause, more: true }
-  const last = events.length - 1
-  return events.map((event, i) => ({ ...event, cause: i === last ? cause : unfinished }))
 }
 
 const lockLost = (runId: RunId, index: number, cause?: unknown): RepriseError =>
