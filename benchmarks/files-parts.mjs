@@ -1,12 +1,15 @@
 // Everything that is measured on files, and the targets.
 import { measureAppend, measureGroups } from './append.mjs'
+import { measureBriefing } from './briefing.mjs'
 import { measureEndToEnd } from './end-to-end.mjs'
 import { median } from './measure.mjs'
 import { measureRecovery } from './recovery.mjs'
 import { measureReplay } from './replay.mjs'
 import { millis, part, Report, whole } from './report.mjs'
+import { measureResume } from './resume.mjs'
 import { ratioOf } from './rounds.mjs'
 import { measureSpace } from './space.mjs'
+import { measureStateFile } from './state-file.mjs'
 
 const where = /** @type {const} */ ({ adapter: 'files' })
 
@@ -59,6 +62,47 @@ export async function measureFiles(plan) {
       '(f) a settled task',
       `${whole(r.logPerTask)} bytes of log, ${whole(r.keptPerTask)} bytes in the folder`,
     )
+  })
+  await part(plan, 'h', 'files: state file', async () => {
+    const r = await measureStateFile({ commits: quick ? 1000 : 4000, inFlight: 64, rounds: quick ? 3 : 7 })
+    report.figures.stateFile = r
+    const one = `${r.oneByOneRatio.toFixed(2)} × without (${millis(r.oneByOneMs)} of ${millis(r.oneByOneBareMs)} a commit; ${whole(r.fileBytes)} bytes)`
+    report.row('(h) state file, one at a time', one, '≤ 1.15 ×', r.oneByOneRatio <= 1.15)
+    report.note(
+      '(h) the same, processor time',
+      `${r.cpuRatio.toFixed(2)} × without (${millis(r.cpuMs)} of ${millis(r.cpuBareMs)})`,
+    )
+    const grouped = `${r.groupedRatio.toFixed(2)} × without (${whole(r.groupedPerS)}/s of ${whole(r.groupedBarePerS)}/s)`
+    report.row('(h) state file, 64 in flight', grouped, '≥ 0.90 ×', r.groupedRatio >= 0.9)
+  })
+  await part(plan, 'i', 'a briefing (in memory, the same on every adapter)', async () => {
+    const costs = []
+    for (const open of [0, 100, 2000]) {
+      const r = await measureBriefing({ open, rounds: quick ? 100 : 400 })
+      costs.push(r)
+      const told = (/** @type {typeof r.whole} */ { ms, tokens }) => `${millis(ms)} for ${whole(tokens)} tokens`
+      const ways = `whole ${told(r.whole)}; of 4,000 ${told(r.fitted)}; of 1,000 ${told(r.least)}`
+      report.note(`(i) a briefing, ${whole(open)} open`, `${ways}; the view as JSON ${millis(r.viewMs)}`)
+    }
+    report.figures.briefing = costs
+  })
+  await part(plan, 'g', 'files: resume and snapshot', async () => {
+    const rounds = quick ? 3 : 5
+    const short = await measureResume({ events: 100_000, open: 2000, rounds })
+    const long = await measureResume({ events: quick ? 300_000 : 1_000_000, open: 2000, rounds })
+    report.figures.resume = { short, long }
+    for (const [r, target] of /** @type {const} */ ([
+      [short, 1000],
+      [long, 1000],
+    ])) {
+      const { openMs, startMs } = r.newest
+      const name = `(g) resume, ${whole(r.events)} events, ${whole(r.open)} out`
+      const figure = `${whole(openMs)} ms (${whole(startMs)} with the process; whole log ${whole(r.whole.openMs)} ms, ${(openMs / r.whole.openMs).toFixed(2)} ×)`
+      report.row(name, figure, `≤ ${whole(target)} ms`, openMs <= target)
+    }
+    const { keep } = long
+    report.row('(g) snapshot: longest pause', millis(keep.pauseMs), '≤ 10.00 ms', keep.pauseMs <= 10)
+    report.note('(g) snapshot: cost', `${whole(keep.ms)} ms in the background, ${whole(keep.bytes / 1024)} KiB`)
   })
   return report
 }

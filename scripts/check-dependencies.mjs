@@ -13,8 +13,10 @@ const coreRules = {
   runtime: ['protocol', 'ports'],
   coordinator: ['protocol', 'log', 'flow', 'ports', 'runtime'],
   worker: ['protocol', 'log', 'flow', 'ports', 'runtime'],
+  patterns: ['protocol', 'log', 'flow', 'ports', 'runtime', 'coordinator'],
   memory: ['protocol', 'log', 'ports', 'runtime'],
-  'index.ts': ['protocol', 'log', 'flow', 'ports', 'runtime', 'coordinator', 'worker'],
+  watchdog: ['protocol', 'log', 'flow', 'ports', 'runtime', 'coordinator', 'worker'],
+  'index.ts': ['protocol', 'log', 'flow', 'ports', 'runtime', 'coordinator', 'worker', 'patterns', 'watchdog'],
   'adapter.ts': ['protocol', 'log', 'ports', 'runtime'],
   'testing.ts': ['protocol', 'log', 'flow', 'ports', 'runtime', 'coordinator', 'worker', 'memory'],
 }

@@ -74,8 +74,9 @@ function readRequirements(text) {
  * @param {string} root
  * @param {string} reference
  * @param {Map<string, RegExp[]>} titles cache, by file
+ * @returns {string | undefined} what is missing, if anything
  */
-function checkReference(root, reference, titles) {
+export function checkReference(root, reference, titles) {
   const [file = '', ...names] = reference.split(' › ').map((part) => part.trim())
   if (!existsSync(join(root, file))) return `there is no file ${file}: correct the path or write the test`
   if (!titles.has(file)) titles.set(file, readTitles(readFileSync(join(root, file), 'utf8')))

@@ -23,7 +23,13 @@ try {
   await run.dispatch(summaries.map(({ taskId, summary }) => summariseType.task(taskId, summary)))
   await settleAll()
 
-  await run.complete(`${run.status.counts.accepted} tasks accepted, ${run.status.counts.abandoned} abandoned`)
+  const { accepted, abandoned } = run.status.counts
+  const { checklist } = await run.complete(`${accepted} tasks accepted, ${abandoned} abandoned`, {
+    evidence: [
+      { criterion: 1, evidence: `${files.length} files and ${summaries.length} summaries, each settled once` },
+    ],
+  })
+  for (const { item, pass, evidence } of checklist) console.log(`${pass ? 'checked' : 'not so'}: ${item} (${evidence})`)
 } catch (error) {
   // A signal closed the run: the next start goes on from here.
   if (!isRepriseError(error, 'CLOSED')) throw error

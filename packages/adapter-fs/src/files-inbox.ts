@@ -1,7 +1,15 @@
 import { join } from 'node:path'
-import { checkMessages, type Inbox, type InboxHandler, type InboxMessage, type RunId } from '@reprise/core/adapter'
+import {
+  checkMessages,
+  type Inbox,
+  type InboxHandler,
+  type InboxMessage,
+  PeekedMessages,
+  type RunId,
+} from '@reprise/core/adapter'
 import { encodeName } from './file-names.js'
 import { InboxFolder } from './inbox-folder.js'
+import { peekInbox } from './inbox-peek.js'
 import { InboxReceiver } from './inbox-receiver.js'
 import { InboxSender } from './inbox-sender.js'
 import type { Lifetime } from './lifetime.js'
@@ -44,6 +52,12 @@ export class FilesInbox implements Inbox {
     const sendOf = (sender: string): Promise<void> =>
       this.#sender(runId, sender).send(messages.filter((message) => message.sender === sender))
     await Promise.all([...senders].map(sendOf))
+  }
+
+  /** Reads the files of each sender from where its receiver has acknowledged, and writes nothing. */
+  async peek(runId: RunId, max: number): Promise<readonly InboxMessage[]> {
+    this.#lifetime.assertOpen()
+    return await peekInbox(this.#folder(runId), new PeekedMessages(runId, max), this.#lifetime)
   }
 
   async receive(runId: RunId, handler: InboxHandler, signal: AbortSignal): Promise<void> {

@@ -20,6 +20,8 @@ import { watchLog } from './watch-log.js'
 
 /** Runs whose files may stay open, so that a process with many runs does not run out of descriptors. */
 const openRunsMax = 64
+/** Of a long log that is read, the last positions that were passed. */
+const positionsKept = 8
 /** Runs whose position is remembered, so that opening them again does not read them from the start. */
 const knownRunsMax = 4096
 
@@ -61,8 +63,9 @@ export class FilesLog implements CommitLog {
     this.#lifetime.assertOpen()
     const run = this.#run(runId)
     const hadFailed = run.failed
-    const reader = await LogReader.open(run.path, runId)
+    const reader = await LogReader.open(run.path, runId, await run.startFor(fromIndex))
     if (reader === null) return
+    const passed: LogPosition[] = []
     let ahead: Promise<string[] | null> | null = null
     try {
       const { size } = await reader.look()
@@ -77,11 +80,13 @@ export class FilesLog implements CommitLog {
         this.#lifetime.assertOpen()
         if (texts === null) break
         const first = reader.position.count - texts.length
+        passed.push(reader.position)
+        if (passed.length > 2 * positionsKept) passed.splice(0, positionsKept)
         ahead = readAhead()
         const wanted = texts.slice(Math.max(0, fromIndex - first))
         if (wanted.length > 0) yield wanted
       }
-      await run.learn(reader.position, hadFailed)
+      await run.learn(reader.position, hadFailed, passed)
     } finally {
       await ahead?.catch(() => undefined)
       await reader.close()
@@ -90,9 +95,10 @@ export class FilesLog implements CommitLog {
 
   async *watch(runId: RunId, fromIndex: number, signal: AbortSignal): AsyncGenerator<string[]> {
     this.#lifetime.assertOpen()
-    const { path } = this.#run(runId)
-    let index = 0
-    for await (const texts of watchLog(path, runId, AbortSignal.any([signal, this.#lifetime.ended]))) {
+    const run = this.#run(runId)
+    const start = await run.startFor(fromIndex)
+    let index = start.count
+    for await (const texts of watchLog(run.path, runId, AbortSignal.any([signal, this.#lifetime.ended]), start)) {
       const wanted = texts.slice(Math.max(0, fromIndex - index))
       index += texts.length
       if (wanted.length > 0) yield wanted
@@ -119,6 +125,21 @@ export class FilesLog implements CommitLog {
       run.close()
       await this.#removeFolder(dirname(run.path))
     })
+  }
+
+  /** The folder of a run, which its log is in. */
+  folderOf(runId: RunId): string {
+    return dirname(this.#path(runId))
+  }
+
+  /** Some position a little behind the head, for a later process: see `suggest`. */
+  markOf(runId: RunId): LogPosition | null {
+    return this.#run(runId).mark
+  }
+
+  /** How far some process knew the log: reading its end begins there, if what is there is still the same. */
+  suggest(runId: RunId, position: LogPosition): void {
+    this.#run(runId).suggest(position)
   }
 
   /** Waits for appends in progress, then gives the descriptors back. After the lifetime has ended. */

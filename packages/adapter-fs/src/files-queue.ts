@@ -18,7 +18,7 @@ import { LaneFolder } from './lane-folder.js'
 import { LaneOfferer } from './lane-offerer.js'
 import type { LaneOffer } from './lane-segment.js'
 import type { Lifetime } from './lifetime.js'
-import { lastHeartbeat } from './worker-presence.js'
+import { lastHeartbeat, workerOf } from './worker-presence.js'
 
 /** A segment is closed when its offers exceed this: large enough to be rare, small enough to be read at once. */
 const segmentBytesMax = 4 * 1024 * 1024
@@ -99,7 +99,7 @@ export class FilesQueue implements TaskQueue {
     ]
     return {
       at: 'claimed',
-      workerId: claimant.slice(0, claimant.lastIndexOf('/')),
+      workerId: workerOf(claimant),
       deliveries: generation,
       since: new Date(sinceMs).toISOString(),
       ...(heartbeat !== null && { heartbeatAt: heartbeat.heartbeatAt }),

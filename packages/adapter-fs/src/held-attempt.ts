@@ -1,6 +1,7 @@
 import { HeldDelivery, type Offer } from '@reprise/core/adapter'
 import type { LaneOffer } from './lane-segment.js'
 import { holds } from './lane-state.js'
+import { workerOf } from './worker-presence.js'
 
 /** An attempt in the hands of this worker, from its claim until it is settled, given back or lost. */
 export class HeldAttempt extends HeldDelivery {
@@ -9,7 +10,7 @@ export class HeldAttempt extends HeldDelivery {
 
   /** `deliveries` is the generation of the claim. */
   constructor(offer: Offer, slot: LaneOffer) {
-    super(offer, slot.generation)
+    super(offer, slot.generation, slot.earlier.map(workerOf))
     this.slot = slot
     this.claimant = slot.claimant
   }

@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'
 import { checkedLine, checkedPayload } from './checked-line.js'
-import { fileFailure } from './file-failure.js'
+import { fileFailure, systemCode } from './file-failure.js'
 
 /** Up to where the messages of a sender were taken in. */
 export interface InboxPosition {
@@ -30,15 +30,11 @@ export class InboxAck {
   }
 
   read(): InboxPosition {
-    const bytes = Buffer.alloc(textBytes)
     try {
-      readSync(this.#fd, bytes, 0, textBytes, 0)
+      return readPosition(this.#fd)
     } catch (error) {
       throw fileFailure(error, 'Reading', this.#path)
     }
-    const payload = checkedPayload(bytes.toString('latin1', 0, bytes.indexOf('\n')))
-    const [part, offset] = payload?.split(' ').map(Number) ?? []
-    return part !== undefined && offset !== undefined ? { part, offset } : start
   }
 
   /** Only ever forward: a receiver that was replaced without noticing must not undo what its successor has done. */
@@ -59,3 +55,25 @@ export class InboxAck {
 
 export const isBefore = (a: InboxPosition, b: InboxPosition): boolean =>
   a.part < b.part || (a.part === b.part && a.offset < b.offset)
+
+/** The position in a file that only its receiver writes, and may not have made yet. */
+export function peekPosition(path: string): InboxPosition {
+  let fd: number | null = null
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW)
+    return readPosition(fd)
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return start
+    throw fileFailure(error, 'Reading', path)
+  } finally {
+    if (fd !== null) closeSync(fd)
+  }
+}
+
+function readPosition(fd: number): InboxPosition {
+  const bytes = Buffer.alloc(textBytes)
+  readSync(fd, bytes, 0, textBytes, 0)
+  const payload = checkedPayload(bytes.toString('latin1', 0, bytes.indexOf('\n')))
+  const [part, offset] = payload?.split(' ').map(Number) ?? []
+  return part !== undefined && offset !== undefined ? { part, offset } : start
+}

@@ -26,11 +26,13 @@ export class InboxSource {
   #acked: InboxPosition | null = null
   #start: InboxPosition | null = null
 
-  constructor(folder: InboxFolder, name: string, parts: readonly number[]) {
+  /** `acked`: from there, by who only looks and must not make the file in which a receiver keeps that. */
+  constructor(folder: InboxFolder, name: string, parts: readonly number[], acked: InboxPosition | null = null) {
     this.#folder = folder
     this.name = name
     this.#sender = decodeName(name)
     this.#parts = parts
+    this.#acked = acked
   }
 
   /** Whether files of it are open. */

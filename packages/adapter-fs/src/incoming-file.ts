@@ -15,7 +15,7 @@ export class IncomingFile {
   #bytes = 0
 
   static async create(folder: string): Promise<IncomingFile> {
-    const path = join(folder, `${ownMark()}-${randomBytes(12).toString('hex')}`)
+    const path = join(folder, newIncomingName())
     try {
       return new IncomingFile(path, await open(path, 'wx', 0o644))
     } catch (error) {
@@ -72,6 +72,9 @@ export class IncomingFile {
     await rm(this.#path, { force: true }).catch(() => undefined)
   }
 }
+
+/** A name that no other process gives, and that tells which one gave it: see `clearAbandoned`. */
+export const newIncomingName = (): string => `${ownMark()}-${randomBytes(12).toString('hex')}`
 
 /** Deletes what processes that are gone have left unfinished. */
 export async function clearAbandoned(folder: string): Promise<void> {

@@ -2,15 +2,16 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { fileFailure, systemCode } from './file-failure.js'
 import type { LogPosition } from './log-reader.js'
 
+const newline = 0x0a
 /** Twice the largest commit: at most one append per writer can have been on its way when a sync failed. */
 const tailBytes = 1024 * 1024
 
-/** Whether the head that a position names stands before it: if not, this is another file than the one that was read. */
+/** Whether the head that a position names stands before it, and a line begins there: if not, this is another file than the one that was read. */
 export async function holdsHead(path: string, position: LogPosition): Promise<boolean> {
   const head = `{"hash":"${position.headHash}","commit":{"index":${position.count - 1},`
   return await withFile(path, 'r', false, async (file) => {
     const { bytes } = await readTail(file, position.end)
-    return bytes.lastIndexOf(head) !== -1
+    return bytes.at(-1) === newline && bytes.lastIndexOf(head) !== -1
   })
 }
 

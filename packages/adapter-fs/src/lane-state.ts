@@ -14,6 +14,8 @@ export interface OfferState<Segment> {
   generation: number
   /** Who claimed it last. */
   claimant: string
+  /** Who claimed it before, the newest at the end. */
+  earlier: readonly string[]
   sinceMs: number
   /** Given back, and not to be claimed before: a time of `performance.now`. */
   dueMs: number
@@ -26,6 +28,10 @@ export const holds = (offer: OfferState<unknown>, claimant: string, generation: 
 /** Whether the one who has claimed this offer is known to be gone. */
 export type IsGone = (offer: OfferState<unknown>) => boolean
 
+/** Claimants of an offer that are kept. */
+const earlierMax = 16
+/** Of nearly all offers: one for all of them. */
+const none: readonly string[] = []
 /** Offers behind the cursor are dropped when there are so many. */
 const passedMax = 4096
 
@@ -70,6 +76,7 @@ export class LaneState<Segment> {
       state: 'waiting',
       generation: 0,
       claimant: '',
+      earlier: none,
       sinceMs: 0,
       dueMs: 0,
     }
@@ -120,6 +127,7 @@ export class LaneState<Segment> {
     const offer = this.#open.get(position)
     if (offer === undefined || offer.check !== check || line.generation !== offer.generation + 1) return
     offer.state = 'claimed'
+    if (offer.claimant !== '') offer.earlier = [...offer.earlier, offer.claimant].slice(-earlierMax)
     offer.generation = line.generation
     offer.claimant = line.claimant
     offer.sinceMs = line.sinceMs

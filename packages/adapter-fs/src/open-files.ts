@@ -1,6 +1,13 @@
 import { realpath } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { type Adapter, type ArtifactStore, type Diagnosis, isRepriseError, RepriseError } from '@reprise/core/adapter'
+import {
+  type Adapter,
+  type ArtifactStore,
+  type Diagnosis,
+  isRepriseError,
+  RepriseError,
+  type SnapshotStore,
+} from '@reprise/core/adapter'
 import { fileFailure } from './file-failure.js'
 import { type FileSystemKind, fileSystemKind } from './file-system-kind.js'
 import { FilesArtifacts } from './files-artifacts.js'
@@ -9,6 +16,7 @@ import { FilesInbox } from './files-inbox.js'
 import { FilesLeases } from './files-leases.js'
 import { FilesLog } from './files-log.js'
 import { FilesQueue } from './files-queue.js'
+import { FilesSnapshots } from './files-snapshots.js'
 import { checkFormat } from './folder-format.js'
 import { Lifetime } from './lifetime.js'
 import { createFolder } from './sync-folder.js'
@@ -26,6 +34,7 @@ export interface FilesAdapter extends Adapter {
   /** The folder: absolute, without links. */
   readonly dir: string
   readonly artifacts: ArtifactStore
+  readonly snapshots: SnapshotStore
 }
 
 /**
@@ -68,6 +77,7 @@ function filesAdapter(dir: string): FilesAdapter {
     queue,
     inbox,
     artifacts: new FilesArtifacts(dir, lifetime),
+    snapshots: new FilesSnapshots(log, lifetime),
     diagnose: async (): Promise<Diagnosis> => {
       lifetime.assertOpen()
       return await diagnoseFiles(dir)

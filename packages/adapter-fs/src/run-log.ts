@@ -11,6 +11,10 @@ import { createFolder, syncFolder } from './sync-folder.js'
 /** Hashes of the newest commits that are kept, to recognise a record that is appended again. */
 const recentMax = 64
 
+/** Bytes between two positions that are remembered, and how many of these are: reading the end of a log begins there. */
+const markEveryBytes = 1024 * 1024
+const marksMax = 4
+
 /** The log of one run as this process knows it. What is done with it is done one after the other. */
 export class RunLog {
   readonly path: string
@@ -19,6 +23,8 @@ export class RunLog {
   #position: LogPosition = logStart
   /** Hashes of the last commits before the position. */
   #recent: string[] = []
+  /** Some earlier positions, oldest first. */
+  #marks: LogPosition[] = []
   #file: AppendFile | null = null
   #turn: Promise<unknown> = Promise.resolve()
   #waiting = 0
@@ -33,6 +39,23 @@ export class RunLog {
 
   get position(): LogPosition {
     return this.#position
+  }
+
+  /** A little behind the head, so that what was read lately can be read again from there; `null` if nothing is known. */
+  get mark(): LogPosition | null {
+    return this.#marks[0] ?? null
+  }
+
+  /** `position`: how far the log was known to some process. It is checked before use. */
+  suggest(position: LogPosition): void {
+    if (this.#position.count === 0) this.#setPosition(position)
+  }
+
+  /** From where to read so that the commit `index` is not missed. */
+  async startFor(index: number): Promise<LogPosition> {
+    const known = [this.#position, ...this.#marks].filter(({ count }) => count > 0 && count <= index)
+    const newest = known.reduce((best, each) => (each.count > best.count ? each : best), logStart)
+    return newest.count > 0 && !this.failed && (await holdsHead(this.path, newest)) ? newest : logStart
   }
 
   /** Nobody is using it, and it may be closed without forgetting a failure. */
@@ -67,12 +90,15 @@ export class RunLog {
 
   /**
    * Takes over what a reader found out, so that the next append does not read the file again. `anew`: it read from
-   * the start, after the sync had failed.
+   * the start, after the sync had failed. `passed`: positions that it passed, oldest first.
    */
-  learn(position: LogPosition, anew: boolean): Promise<void> {
+  learn(position: LogPosition, anew: boolean, passed: readonly LogPosition[]): Promise<void> {
     return this.inTurn(async () => {
       if (anew) this.close()
-      if (this.#file === null) this.#setPosition(position)
+      if (this.#file !== null) return
+      const earlier = this.#marks.filter(({ end }) => end < (passed[0]?.end ?? position.end))
+      this.#setPosition(position)
+      this.#marks = [...earlier, ...passed].slice(-marksMax)
     })
   }
 
@@ -166,6 +192,7 @@ export class RunLog {
 
   #setPosition(position: LogPosition): void {
     this.#position = position
+    this.#marks = position.count === 0 ? [] : [position]
     this.#recent = position.count === 0 ? [] : [position.headHash]
   }
 
@@ -193,6 +220,9 @@ export class RunLog {
       headHash: this.#recent.at(-1) ?? '',
       end: this.#file?.end ?? end,
     }
+    if (this.#position.end - (this.#marks.at(-1)?.end ?? 0) < markEveryBytes) return
+    this.#marks.push(this.#position)
+    if (this.#marks.length > marksMax) this.#marks.shift()
   }
 
   #recentHashAt(index: number): string | undefined {

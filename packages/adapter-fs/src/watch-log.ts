@@ -1,18 +1,23 @@
 import { dirname } from 'node:path'
 import { RepriseError, type RunId } from '@reprise/core/adapter'
 import { FolderWatch } from './folder-watch.js'
-import { LogReader } from './log-reader.js'
+import { type LogPosition, LogReader } from './log-reader.js'
 
 const pollMs = 100
 
 /**
- * The commits of a log from its start, and those appended later, until `signal` aborts. Follows a log that does not
+ * The commits of a log from its start, or from a position that was checked, and those appended later, until `signal` aborts. Follows a log that does not
  * exist yet. `RUN_UNKNOWN` if the run is removed meanwhile.
  *
  * A commit may be shown before its sync has returned. Whoever watches shares the machine with the page cache that it
  * is shown from, so an outage that loses the commit ends the watch as well; only a failing disk can belie it.
  */
-export async function* watchLog(path: string, runId: RunId, signal: AbortSignal): AsyncGenerator<string[]> {
+export async function* watchLog(
+  path: string,
+  runId: RunId,
+  signal: AbortSignal,
+  from: LogPosition,
+): AsyncGenerator<string[]> {
   let changed = false
   let wake = () => {}
   const onChange = () => {
@@ -25,7 +30,7 @@ export async function* watchLog(path: string, runId: RunId, signal: AbortSignal)
   try {
     while (!signal.aborted) {
       changed = false
-      reader ??= await LogReader.open(path, runId)
+      reader ??= await LogReader.open(path, runId, from)
       if (reader !== null) {
         // Before reading: what lands after the watch began is told, what landed before is read.
         folder ??= new FolderWatch(dirname(path), pollMs, onChange)

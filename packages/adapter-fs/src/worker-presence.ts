@@ -52,6 +52,9 @@ export class WorkerPresence {
   }
 }
 
+/** The worker behind a claimant. */
+export const workerOf = (claimant: string): string => claimant.slice(0, claimant.lastIndexOf('/'))
+
 /** Which of these claimants have no live holder. */
 export async function goneClaimants(leases: Leases, claimants: ReadonlySet<string>): Promise<Set<string>> {
   const gone = new Set(claimants)

@@ -14,6 +14,6 @@ const create = async () => {
 const teardown = ({ dir }: { dir: string }) => rm(dir, { recursive: true })
 
 testAdapter(
-  { name: 'files', create, teardown, capabilities: { artifacts: true }, ttlMs: 1_500 },
+  { name: 'files', create, teardown, capabilities: { artifacts: true, snapshots: true }, ttlMs: 1_500 },
   { describe, it, expect },
 )

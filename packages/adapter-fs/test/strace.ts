@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 
 export interface Injection {
-  readonly call: 'fdatasync' | 'write' | 'pread64' | 'mkdir'
+  readonly call: 'fdatasync' | 'write' | 'pread64' | 'mkdir' | 'fchmod' | 'rename' | 'getdents64' | 'close'
   /** As strace says it: `signal=SIGKILL`, `error=EIO`, `delay_enter=1000000`. A signal to kill comes before the call. */
   readonly does: string
   /** The how many-th call, from 1. */

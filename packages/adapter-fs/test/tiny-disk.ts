@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdir, rm, statfs, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, rm, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /** A folder in which only so many bytes can be written until `free` is called. */
@@ -9,6 +9,8 @@ export interface TinyDisk {
   readonly through: readonly string[]
   /** Bytes that can still be written. Not there where only files are limited. */
   readonly left: (() => Promise<number>) | null
+  /** Leaves no byte, where that can be done. */
+  fill(): Promise<void>
   free(): Promise<void>
   remove(): void
 }
@@ -26,7 +28,7 @@ export async function tinyDisk(folder: string, leftBytes: number): Promise<TinyD
   } catch (error) {
     process.stdout.write(`A tmpfs cannot be mounted here (${String(error)}): limiting the size of files instead.\n`)
     const through = ['prlimit', `--fsize=${leftBytes}`]
-    return { dir: mount, through, left: null, free: async () => {}, remove: () => {} }
+    return { dir: mount, through, left: null, fill: async () => {}, free: async () => {}, remove: () => {} }
   }
   const ballast = join(mount, 'ballast')
   await writeFile(ballast, Buffer.alloc(sizeBytes - leftBytes))
@@ -36,6 +38,13 @@ export async function tinyDisk(folder: string, leftBytes: number): Promise<TinyD
     left: async () => {
       const { bavail, bsize } = await statfs(mount)
       return bavail * bsize
+    },
+    fill: async () => {
+      try {
+        for (;;) await appendFile(ballast, Buffer.alloc(4096))
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+      }
     },
     free: () => rm(ballast),
     // Lazily: a process that is being ended may still have files open.

@@ -145,7 +145,8 @@ export class InboxReceiver {
 const isFinal = (error: unknown): boolean =>
   !isNatsFailure(error) || error.kind === 'forbidden' || isApiFailure(error, apiCodes.streamNotFound)
 
-const newer = (doing: string, { seq }: StoredMessage): RepriseError =>
+/** A pack of a later library was found: its messages cannot be read, nor passed over. */
+export const newer = (doing: string, { seq }: StoredMessage): RepriseError =>
   new RepriseError(
     'LOG_TOO_NEW',
     `${doing} has stopped before message ${seq}: a later version of this library sent it. It was left there. Update this process.`,

@@ -35,6 +35,14 @@ export interface Names {
   chunksSubject(upload: string): string
   /** Which upload holds the bytes with this digest. */
   artifactSubject(sha256: string): string
+  /** Snapshots of runs, a cache. */
+  readonly snapshotsStream: string
+  readonly snapshotsSubjects: string
+  /** Everything of one run. */
+  snapshotsOf(runId: RunId): string
+  /** Which upload is the newest snapshot of the run: the last message. */
+  snapshotSubject(runId: RunId): string
+  snapshotChunksSubject(runId: RunId, upload: string): string
 }
 
 export function namesOf(prefix: string): Names {
@@ -58,6 +66,11 @@ export function namesOf(prefix: string): Names {
     artifactsSubjects: `${prefix}.artifacts.>`,
     chunksSubject: (upload) => `${prefix}.artifacts.chunk.${upload}`,
     artifactSubject: (sha256) => `${prefix}.artifacts.sha256.${sha256}`,
+    snapshotsStream: `${prefix}-snapshots`,
+    snapshotsSubjects: `${prefix}.snapshots.>`,
+    snapshotsOf: (runId) => `${prefix}.snapshots.${encodeToken(runId)}.>`,
+    snapshotSubject: (runId) => `${prefix}.snapshots.${encodeToken(runId)}.newest`,
+    snapshotChunksSubject: (runId, upload) => `${prefix}.snapshots.${encodeToken(runId)}.chunk.${upload}`,
   }
 }
 

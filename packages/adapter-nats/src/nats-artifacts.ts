@@ -2,14 +2,13 @@ import { createHash } from 'node:crypto'
 import { headers } from '@nats-io/transport-node'
 import { type ArtifactCheck, type ArtifactStore, RepriseError, type StoredArtifact } from '@reprise/core/adapter'
 import { type ArtifactManifest, readManifest, writeManifest } from './artifact-manifest.js'
-import { ArtifactUpload } from './artifact-upload.js'
+import { ChunkUpload } from './chunk-upload.js'
 import type { Names } from './names.js'
 import type { NatsConnection } from './nats-connection.js'
 import { apiCodes, isApiFailure, isNatsFailure } from './nats-failure.js'
+import { readChunks } from './read-chunks.js'
 import { getMessage, type ReadableStream } from './stored-message.js'
 
-/** Chunks asked for ahead of the reader: a megabyte of memory. */
-const readAheadMax = 4
 /** Others may put the same bytes between our look and our write, and answers may be lost. */
 const triesMax = 8
 const digestForm = /^[0-9a-f]{64}$/
@@ -37,7 +36,7 @@ export class NatsArtifacts implements ArtifactStore {
   async put(source: AsyncIterable<Uint8Array>, bytesMax: number): Promise<StoredArtifact> {
     this.#connection.assertOpen()
     const allowed = Math.min(bytesMax, this.#bytesMax)
-    const upload = new ArtifactUpload(this.#connection, this.#names)
+    const upload = new ChunkUpload(this.#connection, 'an artifact', this.#names.chunksSubject)
     for await (const chunk of source) {
       if (!(chunk instanceof Uint8Array)) throw notBytes(chunk)
       if (upload.bytes + chunk.length > allowed) throw tooLarge(allowed)
@@ -135,28 +134,8 @@ export class NatsArtifacts implements ArtifactStore {
     return { sha256: hash.digest('hex'), bytes }
   }
 
-  /** At most as many bytes as the manifest says, and one chunk. A chunk that is not there is `null`: the last one. */
-  async *#chunks({ upload, bytes, sequences }: ArtifactManifest): AsyncGenerator<Uint8Array | null> {
-    const subject = this.#names.chunksSubject(upload)
-    const ahead: Promise<Uint8Array | null>[] = []
-    const ask = async (seq: number): Promise<Uint8Array | null> => {
-      const message = await getMessage(this.#connection, this.#stream, { at: seq }, `Reading the upload ${upload}`)
-      return message?.subject === subject ? message.data : null
-    }
-    let got = 0
-    for (let next = 0; got <= bytes && (next < sequences.length || ahead.length > 0); ) {
-      while (next < sequences.length && ahead.length < readAheadMax) {
-        const chunk = ask(sequences[next] ?? 0)
-        // Awaited in its turn; until then a failure is not an unhandled one.
-        chunk.catch(() => {})
-        ahead.push(chunk)
-        next++
-      }
-      const chunk = (await ahead.shift()) ?? null
-      got += chunk?.length ?? 0
-      yield chunk
-      if (chunk === null) return
-    }
+  #chunks(manifest: ArtifactManifest): AsyncGenerator<Uint8Array | null> {
+    return readChunks(this.#connection, this.#stream, this.#names.chunksSubject(manifest.upload), manifest)
   }
 }
 

@@ -1,4 +1,12 @@
-import { checkMessages, type Inbox, type InboxHandler, type InboxMessage, type RunId } from '@reprise/core/adapter'
+import {
+  checkMessages,
+  type Inbox,
+  type InboxHandler,
+  type InboxMessage,
+  PeekedMessages,
+  type RunId,
+} from '@reprise/core/adapter'
+import { peekInbox } from './inbox-peek.js'
 import { InboxReceiver } from './inbox-receiver.js'
 import { InboxSender } from './inbox-sender.js'
 import type { Names } from './names.js'
@@ -28,6 +36,13 @@ export class NatsInbox implements Inbox {
     this.#connection.assertOpen()
     checkMessages(runId, messages)
     if (messages.length > 0) await this.#sender(runId).send(messages)
+  }
+
+  /** One round trip for each pack of up to 256 messages, and one more. */
+  async peek(runId: RunId, max: number): Promise<readonly InboxMessage[]> {
+    this.#connection.assertOpen()
+    const inbox = { subject: this.#names.inboxSubject(runId), doing: `Looking into the inbox of run ${runId}` }
+    return await peekInbox(this.#connection, this.#stream, inbox, new PeekedMessages(runId, max))
   }
 
   async receive(runId: RunId, handler: InboxHandler, signal: AbortSignal): Promise<void> {

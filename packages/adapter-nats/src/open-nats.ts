@@ -1,4 +1,4 @@
-import type { Adapter, ArtifactStore, Diagnosis } from '@reprise/core/adapter'
+import type { Adapter, ArtifactStore, Diagnosis, SnapshotStore } from '@reprise/core/adapter'
 import { type Names, namesOf } from './names.js'
 import { NatsArtifacts } from './nats-artifacts.js'
 import { NatsConnection } from './nats-connection.js'
@@ -6,16 +6,18 @@ import { diagnoseNats } from './nats-diagnose.js'
 import { NatsInbox } from './nats-inbox.js'
 import { NatsLeases } from './nats-leases.js'
 import { NatsLog } from './nats-log.js'
+import { NatsSnapshots } from './nats-snapshots.js'
 import { type NatsOptions, type OpenNatsOptions, readOptions } from './open-options.js'
 import { natsQueue } from './queue/nats-queue.js'
 import { tasksStream } from './queue/tasks-stream.js'
 import { checkServer, explainNoJetStream } from './server-requirements.js'
-import { artifactsStream, ensureStream, inboxStream, leasesStream, logStream } from './streams.js'
+import { artifactsStream, ensureStream, inboxStream, leasesStream, logStream, snapshotsStream } from './streams.js'
 
 /** Everything in the streams of one JetStream account, shared by all processes that open the same prefix. */
 export interface NatsAdapter extends Adapter {
   readonly name: 'nats'
   readonly artifacts: ArtifactStore
+  readonly snapshots: SnapshotStore
 }
 
 /**
@@ -38,7 +40,7 @@ export async function openNats(given: OpenNatsOptions): Promise<NatsAdapter> {
 }
 
 async function ensureStreams(connection: NatsConnection, names: Names, options: NatsOptions): Promise<void> {
-  const streams = [logStream, inboxStream, leasesStream, artifactsStream, tasksStream]
+  const streams = [logStream, inboxStream, leasesStream, artifactsStream, snapshotsStream, tasksStream]
   const results = await Promise.allSettled(streams.map((wanted) => ensureStream(connection, wanted(names, options))))
   const failed = results.find((result) => result.status === 'rejected')
   if (failed !== undefined) throw failed.reason
@@ -50,6 +52,10 @@ function natsAdapter(connection: NatsConnection, names: Names, options: NatsOpti
   const direct = replicas === 1
   const inbox = new NatsInbox(connection, names, direct)
   const queue = natsQueue({ connection, names, replicas, createStreams })
+  const log = new NatsLog(connection, names, direct, async (runId) => {
+    await Promise.allSettled([inbox.forget(runId), snapshots.forget(runId)])
+  })
+  const snapshots = new NatsSnapshots(connection, names, direct, (runId) => log.head(runId))
   let closing: Promise<void> | null = null
   const close = async (): Promise<void> => {
     // Both have something to give back or to trim, which needs the connection.
@@ -58,11 +64,12 @@ function natsAdapter(connection: NatsConnection, names: Names, options: NatsOpti
   }
   return {
     name: 'nats',
-    log: new NatsLog(connection, names, direct, (runId) => inbox.forget(runId)),
+    log,
     leases: new NatsLeases(connection, names, direct),
     queue,
     inbox,
     artifacts: new NatsArtifacts(connection, names, direct, artifactBytesMax),
+    snapshots,
     diagnose: async (): Promise<Diagnosis> => {
       connection.assertOpen()
       return await diagnoseNats(connection, names)

@@ -16,6 +16,8 @@ const secondsToNanos = 1e9
 const duplicateWindow = 120 * secondsToNanos
 /** Leases of dead holders vanish after a day. */
 export const leaseAgeMaxMs = 24 * 3600 * 1000
+/** A run that nobody has worked on for so long is read whole. */
+const snapshotAgeMaxMs = 30 * 24 * 3600 * 1000
 
 const common = ({ replicas }: StreamSettings) =>
   ({
@@ -66,6 +68,14 @@ export const artifactsStream = (names: Names, settings: StreamSettings): WantedS
   name: names.artifactsStream,
   subjects: [names.artifactsSubjects],
   deny_purge: true,
+})
+
+/** Chunks of snapshots, and which of them are the newest of a run. A cache: what is left lying goes with its age. */
+export const snapshotsStream = (names: Names, settings: StreamSettings): WantedStream => ({
+  ...common(settings),
+  name: names.snapshotsStream,
+  subjects: [names.snapshotsSubjects],
+  max_age: snapshotAgeMaxMs * 1e6,
 })
 
 /** While a cluster makes a stream for somebody else, nobody answers for it. */

@@ -29,6 +29,9 @@ const rolesOf = (prefix: string, lane = 'default'): Readonly<Record<Role, Permis
       ...follows(`KV_${prefix}-leases`),
       `$KV.${prefix}-leases.>`,
       ...reads(`${prefix}-artifacts`),
+      ...reads(`${prefix}-snapshots`),
+      `$JS.API.STREAM.PURGE.${prefix}-snapshots`,
+      `${prefix}.snapshots.>`,
       // Delivery.
       `${prefix}.tasks.>`,
       // A lane's consumer is made with the first offer there, and when a worker says that it is missing.
@@ -63,10 +66,13 @@ const rolesOf = (prefix: string, lane = 'default'): Readonly<Record<Role, Permis
       ...reads(`${prefix}-log`),
       ...follows(`${prefix}-log`),
       `$JS.API.STREAM.INFO.${prefix}-log`,
+      // Looking into an inbox, message by message.
+      `$JS.API.DIRECT.GET.${prefix}-inbox`,
       ...reads(`KV_${prefix}-leases`),
       ...follows(`KV_${prefix}-leases`),
       `$KV.${prefix}-leases.=clock`,
       ...reads(`${prefix}-artifacts`),
+      ...reads(`${prefix}-snapshots`),
     ],
     subscribe: ['_INBOX_inspector.>'],
   },

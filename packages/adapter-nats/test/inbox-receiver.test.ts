@@ -56,6 +56,8 @@ describe('a receiver', () => {
     const adapter = await open(options)
     const later = '2 something else'
     await put(options, [packMessages(messages('worker-1', 3)), later, packMessages(messages('worker-1', 1, 4))])
+    expect(await adapter.inbox.peek(run, 3)).toEqual(messages('worker-1', 3))
+    expect((await failureOf(() => adapter.inbox.peek(run, 4))).code).toBe('LOG_TOO_NEW')
     for (let time = 0; time < 2; time++) {
       const { received, failing } = receiveUntilFailure(adapter)
       expect((await failing).code).toBe('LOG_TOO_NEW')

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { headers } from '@nats-io/transport-node'
-import { sendCommand } from '@reprise/core'
-import { type Adapter, isRepriseError } from '@reprise/core/adapter'
+import { openRun, sendCommand, taskChain } from '@reprise/core'
+import { type Adapter, isRepriseError, type TaskId } from '@reprise/core/adapter'
 import { startNats, type TestServer } from '@reprise/test-servers'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { openNats } from '../src/index.js'
@@ -74,6 +74,8 @@ describe('least privilege', () => {
     await worker.inbox.send(run, messages('worker-1', 3))
     await eventually('the messages are there', () => receiver.received.length >= 3)
     await receiver.stop()
+    await worker.inbox.send(run, messages('worker-2', 2))
+    for (const { inbox } of [inspector, coordinator]) expect(await inbox.peek(run, 10)).toEqual(messages('worker-2', 2))
     const stored = await worker.artifacts?.put(source('bytes'), 100)
     if (stored === undefined) throw new Error('There is no artifact store.')
     expect(await coordinator.artifacts?.check(stored, 100)).toEqual({ ok: true, artifact: stored })
@@ -83,6 +85,37 @@ describe('least privilege', () => {
     expect(await all(inspector.log.list())).toEqual([run])
     await coordinator.log.remove(run)
     expect(await inspector.log.head(run)).toBe(null)
+  })
+
+  it('lets coordinators keep snapshots, inspectors read them, and nobody else', async () => {
+    const [coordinator, inspector] = [await openAs('coordinator'), await openAs('inspector')]
+    const kept = 'kept' as typeof run
+    await coordinator.log.append(kept, history(1)[0] as ReturnType<typeof history>[number])
+    const pieces = async function* (text: string): AsyncIterable<string> {
+      yield text
+    }
+    for (const text of ['first', 'second']) await coordinator.snapshots?.save(kept, pieces(text))
+    for (const { snapshots } of [coordinator, inspector]) {
+      if (snapshots === undefined) throw new Error('There are no snapshots.')
+      expect(await all(snapshots.load(kept))).toEqual(['second'])
+    }
+    // What the first one has left was purged, which needs a right of its own: a chunk and a manifest stay.
+    const messages = await withNats(
+      server.url,
+      async (client) => {
+        const answer = await client.request(`$JS.API.STREAM.INFO.${prefix}-snapshots`)
+        return answer.json<{ state: { messages: number } }>().state.messages
+      },
+      { user: 'admin', pass: passwordOf('admin') },
+    )
+    expect(messages).toBe(2)
+    expect(await isForbidden(async () => inspector.snapshots?.save(kept, pieces('forged')))).toBe(true)
+    for (const role of ['worker', 'sender'] as const) {
+      const { snapshots } = await openAs(role)
+      if (snapshots === undefined) throw new Error('There are no snapshots.')
+      expect(await isForbidden(() => all(snapshots.load(kept)))).toBe(true)
+      expect(await isForbidden(() => snapshots.save(kept, pieces('forged')))).toBe(true)
+    }
   })
 
   it('is what the README lists', () => {
@@ -154,6 +187,7 @@ describe('least privilege', () => {
       head: () => worker.log.head(run),
       read: () => readAll(worker.log),
       receive: () => worker.inbox.receive(run, async () => {}, abort.signal),
+      peek: () => worker.inbox.peek(run, 1),
       acquire: () => worker.leases.acquire('run/run-1', holder, 60_000),
     }
     for (const [name, call] of Object.entries(calls)) expect([name, await isForbidden(call)]).toEqual([name, true])
@@ -175,12 +209,53 @@ describe('least privilege', () => {
     expect(await isForbidden(() => inspector.log.append(run, next))).toBe(true)
     expect(await isForbidden(() => inspector.inbox.send(run, messages('inspector', 1)))).toBe(true)
     expect(await isForbidden(() => inspector.leases.acquire('run/run-1', holder, 60_000))).toBe(true)
+    const { signal } = new AbortController()
+    expect(await isForbidden(() => inspector.inbox.receive(run, async () => {}, signal))).toBe(true)
+    expect(await isForbidden(() => inspector.queue.locate(run, 'a' as TaskId, 1))).toBe(true)
     await expectRefused('inspector', [
       `$JS.API.STREAM.PURGE.${prefix}-inbox`,
+      `$JS.API.CONSUMER.CREATE.${prefix}-inbox.x.${prefix}.inbox.*`,
       `$JS.API.STREAM.DELETE.${prefix}-log`,
       `${prefix}.artifacts.sha256.${'0'.repeat(64)}`,
     ])
     expect(await readAll(coordinator.log)).toEqual(textsOf(history(2)))
+  })
+
+  it('lets an inspector follow a task but where it is on the queue, which a coordinator may ask', async () => {
+    const [coordinator, inspector] = [await openAs('coordinator'), await openAs('inspector')]
+    const held = await openRun({ adapter: coordinator, runId: 'followed', goal: 'be seen' })
+    await held.dispatch({ taskId: 'a', kind: 'nobody', input: null, lane: 'unserved' })
+    const ids = { runId: 'followed', taskId: 'a' }
+    await eventually('it was offered', async () => {
+      return (await taskChain({ adapter: coordinator, ...ids })).firstMissing?.link === 'claimed'
+    })
+    const { firstMissing } = await taskChain({ adapter: inspector, ...ids })
+    expect(firstMissing).toMatchObject({ link: 'offered', state: 'unknown' })
+    await held.close()
+  })
+
+  it('lets an inspector put nothing into a stream by having it sent there as an answer', async () => {
+    const [coordinator, inspector] = [await openAs('coordinator'), await openAs('inspector')]
+    const id = 'answers' as typeof run
+    await appendAll(coordinator.log, history(2), id)
+    await coordinator.inbox.send(id, messages('worker-1', 2))
+    await withNats(
+      server.url,
+      async (client) => {
+        for (const kind of ['log', 'inbox']) {
+          const body = JSON.stringify({ seq: 1, next_by_subj: `${prefix}.${kind}.${id}` })
+          client.publish(`$JS.API.DIRECT.GET.${prefix}-${kind}`, body, { reply: `${prefix}.${kind}.${id}` })
+          // Answered behind the one above.
+          await client.request(`$JS.API.DIRECT.GET.${prefix}-${kind}`, body, { timeout: 5000 })
+        }
+      },
+      connectionOf('inspector'),
+    )
+    expect(await readAll(inspector.log, id)).toEqual(textsOf(history(2)))
+    expect(await inspector.inbox.peek(id, 10)).toEqual(messages('worker-1', 2))
+    await coordinator.inbox.send(id, messages('worker-1', 1, 3))
+    expect(await inspector.inbox.peek(id, 10)).toEqual(messages('worker-1', 3))
+    await appendAll(coordinator.log, history(3), id)
   })
 
   it('lets a coordinator change no stream', async () => {

@@ -188,6 +188,7 @@ describe('when the server goes away', () => {
       await server.restart()
     }
     expect(isInOrder(receiver.received)).toBe(true)
+    expect(await untilThere(() => adapter.inbox.peek(run, 1_000))).toEqual([])
     await receiver.stop()
     const next = receive(await open(sound))
     // From here on its connection stands.
@@ -208,6 +209,7 @@ describe('when the server goes away', () => {
       () => adapter.log.head(run),
       () => readAll(adapter.log),
       () => adapter.inbox.send(run, messages('worker-1', 1)),
+      () => adapter.inbox.peek(run, 1),
       () => adapter.leases.acquire('run/run-1', { id: 'a', host: 'elsewhere', pid: 1 }, 60_000),
     ]
     const codes = await Promise.all(calls.map(async (call) => (await failureOf(call)).code))
@@ -232,6 +234,7 @@ describe('when there is no connection', () => {
       () => adapter.log.append(run, history(2)[1]!),
       () => adapter.log.head(run),
       () => adapter.inbox.send(run, messages('worker-1', 1)),
+      () => adapter.inbox.peek(run, 1),
       () => adapter.leases.acquire('run/run-1', { id: 'a', host: 'elsewhere', pid: 1 }, 60_000),
     ]
     const codes = await Promise.all(calls.map(async (call) => (await failureOf(call)).code))

@@ -23,6 +23,10 @@ export interface RedisKeys {
   inbox(runId: string): string
   /** Sorted set: names of leases, by when they run out. */
   readonly leases: string
+  /** Hash: pieces of the newest snapshot, by number. */
+  snapshot(runId: string): string
+  /** The same while it is being made. */
+  snapshotUpload(runId: string, uploadId: string): string
   /** Hash: one lease. */
   lease(name: string): string
   /** String, JSON: where the bytes with a digest are. */
@@ -50,6 +54,8 @@ export function redisKeys(prefix: string): RedisKeys {
     log: (runId) => `${tag('run', runId)}:log`,
     head: (runId) => `${tag('run', runId)}:head`,
     inbox: (runId) => `${tag('run', runId)}:inbox`,
+    snapshot: (runId) => `${tag('run', runId)}:snapshot`,
+    snapshotUpload: (runId, uploadId) => `${tag('run', runId)}:snapshot:${uploadId}`,
     leases: `{${prefix}:leases}`,
     lease: (name) => tag('lease', name),
     artifact: (sha256) => tag('artifact', sha256),

@@ -1,4 +1,4 @@
-import type { Adapter, ArtifactStore, Diagnosis } from '@reprise/core/adapter'
+import type { Adapter, ArtifactStore, Diagnosis, SnapshotStore } from '@reprise/core/adapter'
 import type { AdapterParts } from './adapter-parts.js'
 import { checkServers } from './check-server.js'
 import { requireDurability } from './durability.js'
@@ -13,6 +13,7 @@ import { RedisInbox } from './redis-inbox.js'
 import { RedisLeases } from './redis-leases.js'
 import { RedisLog } from './redis-log.js'
 import { checkOptions, type OpenRedisOptions } from './redis-options.js'
+import { RedisSnapshots } from './redis-snapshots.js'
 import { readServerFacts } from './server-facts.js'
 
 /** Everything on one Redis server or cluster, shared by all processes that open it with the same prefix. */
@@ -20,6 +21,7 @@ export interface RedisAdapter extends Adapter {
   readonly name: 'redis'
   readonly prefix: string
   readonly artifacts: ArtifactStore
+  readonly snapshots: SnapshotStore
 }
 
 /**
@@ -69,6 +71,7 @@ function redisAdapter(parts: AdapterParts, artifactBytesMax: number): RedisAdapt
     queue,
     inbox,
     artifacts: new RedisArtifacts(parts, artifactBytesMax),
+    snapshots: new RedisSnapshots(parts),
     diagnose: async (): Promise<Diagnosis> => {
       lifetime.assertOpen()
       return await diagnoseRedis(parts)

@@ -1,6 +1,14 @@
-import { checkMessages, type Inbox, type InboxHandler, type InboxMessage, type RunId } from '@reprise/core/adapter'
+import {
+  checkMessages,
+  type Inbox,
+  type InboxHandler,
+  type InboxMessage,
+  PeekedMessages,
+  type RunId,
+} from '@reprise/core/adapter'
 import type { AdapterParts } from './adapter-parts.js'
 import { inboxEntry } from './inbox-entry.js'
+import { peekInbox } from './inbox-peek.js'
 import { InboxReceiver } from './inbox-receiver.js'
 import { sendScript } from './inbox-scripts.js'
 
@@ -40,6 +48,12 @@ export class RedisInbox implements Inbox {
   async #sendSteps(runId: RunId, steps: readonly string[][]): Promise<void> {
     const { connection, keys } = this.#parts
     for (const step of steps) await connection.scriptInOrder(sendScript, [keys.inbox(runId), keys.log(runId)], step)
+  }
+
+  /** One round trip for what fits into one reply; large messages take more. */
+  async peek(runId: RunId, max: number): Promise<readonly InboxMessage[]> {
+    this.#parts.lifetime.assertOpen()
+    return await peekInbox(this.#parts.connection, this.#parts.keys.inbox(runId), new PeekedMessages(runId, max))
   }
 
   async receive(runId: RunId, handler: InboxHandler, signal: AbortSignal): Promise<void> {

@@ -84,7 +84,7 @@ export class RedisLog implements CommitLog {
       checkRemovable(runId, last)
       const removed = await connection.script(
         removeScript,
-        [keys.log(runId), keys.head(runId), keys.inbox(runId)],
+        [keys.log(runId), keys.head(runId), keys.inbox(runId), keys.snapshot(runId)],
         [head.generation, head.index, head.hash, removedHeadMs],
       )
       if (removed !== 1) continue

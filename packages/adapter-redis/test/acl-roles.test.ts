@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { openRun, taskChain } from '@reprise/core'
 import type { CommitRecord, Offer, TaskId } from '@reprise/core/adapter'
 import { Redis } from 'ioredis'
 import { beforeEach, describe, expect, it } from 'vitest'
@@ -27,6 +28,10 @@ const offer = (id: string): Offer => ({
 })
 const message = (seq: number) => ({ sender: 'worker-1', seq, kind: 'receipt', body: '{}' }) as const
 
+async function* inPieces(...pieces: string[]) {
+  yield* pieces
+}
+
 async function* bytes(text: string) {
   yield Buffer.from(text)
 }
@@ -51,6 +56,7 @@ async function furnish() {
   await adapter.inbox.send(run, [message(1)])
   await adapter.queue.offer([offer('waiting')])
   await adapter.leases.acquire('run/run-1', holder, 60_000)
+  await adapter.snapshots.save(run, inPieces('the first'))
   const artifact = await adapter.artifacts.put(bytes('content'), 100)
   return { adapter, artifact }
 }
@@ -58,7 +64,8 @@ async function furnish() {
 describe('a user with least privilege', () => {
   it('coordinates', async () => {
     const { artifact } = await furnish()
-    const { log, inbox, leases, queue, artifacts, diagnose } = await openAs('coordinator')
+    const { log, inbox, leases, queue, artifacts, snapshots, diagnose } = await openAs('coordinator')
+    expect(await inbox.peek(run, 10)).toEqual([message(1)])
     const records = history(4)
     await appendAll(log, run, records)
     expect((await readAll(log, run)).length).toBe(4)
@@ -98,7 +105,10 @@ describe('a user with least privilege', () => {
       expect(findings.find((finding) => finding.name === name)?.figures).toHaveProperty(figure)
     }
     expect(await collect(log.list())).toEqual([run])
+    await snapshots.save(run, inPieces('the newest'))
+    expect(await collect(snapshots.load(run))).toEqual(['the newest'])
     await log.remove(run)
+    expect(await codeOf(() => snapshots.save(run, inPieces('late')))).toBe('RUN_UNKNOWN')
     expect(await collect(log.list())).toEqual([])
     expect(await refused()).toEqual([])
   })
@@ -144,7 +154,9 @@ describe('a user with least privilege', () => {
 
   it('inspects', async () => {
     const { adapter, artifact } = await furnish()
-    const { log, leases, queue, artifacts, diagnose } = await openAs('inspector')
+    const { log, inbox, leases, queue, artifacts, snapshots, diagnose } = await openAs('inspector')
+    expect(await collect(snapshots.load(run))).toEqual(['the first'])
+    expect(await inbox.peek(run, 10)).toEqual([message(1)])
     expect((await readAll(log, run)).length).toBe(2)
     expect(await collect(log.list())).toEqual([run])
     const stop = new AbortController()
@@ -162,25 +174,44 @@ describe('a user with least privilege', () => {
     expect(levels).toMatchObject({ 'append-cost': 'warning', persistence: 'warning', eviction: 'ok' })
   })
 
+  it('is told as an inspector where a task is stuck', async () => {
+    const adapter = await openAs('coordinator')
+    const held = await openRun({ adapter, runId: 'followed', goal: 'be seen' })
+    await held.dispatch({ taskId: 'a', kind: 'nobody', input: null })
+    const inspector = await openAs('inspector')
+    await eventually('it was offered', async () => {
+      const { firstMissing } = await taskChain({ adapter: inspector, runId: 'followed', taskId: 'a' })
+      return firstMissing?.link === 'claimed' && firstMissing.state === 'missing'
+    })
+    await held.close()
+    expect(await refused()).toEqual([])
+  })
+
   it('can do nothing else as a worker', async () => {
     const { artifact } = await furnish()
-    const { log, inbox, leases } = await openAs('worker')
+    const { log, inbox, leases, snapshots } = await openAs('worker')
     const controller = new AbortController()
     expect({
+      load: await codeOf(() => collect(snapshots.load(run))),
+      save: await codeOf(() => snapshots.save(run, inPieces('forged'))),
       append: await codeOf(() => log.append(run, history(3)[2] as CommitRecord)),
       read: await codeOf(() => readAll(log, run)),
       watch: await codeOf(() => collect(log.watch(run, 0, controller.signal))),
       list: await codeOf(() => collect(log.list())),
       remove: await codeOf(() => log.remove(run)),
       receive: await codeOf(() => inbox.receive(run, async () => {}, controller.signal)),
+      peek: await codeOf(() => inbox.peek(run, 1)),
       acquire: await codeOf(() => leases.acquire('run/run-1', { ...holder, id: 'thief' }, 1000, { force: true })),
     }).toEqual({
+      load: 'INVALID_INPUT',
+      save: 'INVALID_INPUT',
       append: 'INVALID_INPUT',
       read: 'INVALID_INPUT',
       watch: 'INVALID_INPUT',
       list: 'INVALID_INPUT',
       remove: 'INVALID_INPUT',
       receive: 'INVALID_INPUT',
+      peek: 'INVALID_INPUT',
       acquire: 'INVALID_INPUT',
     })
     expect(artifact.bytes).toBe(7)
@@ -190,8 +221,9 @@ describe('a user with least privilege', () => {
     const { adapter } = await furnish()
     const closing = recordAfter(history(2)[1], completedEvent)
     await adapter.log.append(run, closing)
-    const { log, inbox, leases, queue, artifacts } = await openAs('inspector')
+    const { log, inbox, leases, queue, artifacts, snapshots } = await openAs('inspector')
     const codes = [
+      await codeOf(() => snapshots.save(run, inPieces('forged'))),
       await codeOf(() => log.append(run, recordAfter(closing, completedEvent))),
       await codeOf(() => log.remove(run)),
       await codeOf(() => inbox.send(run, [message(2)])),

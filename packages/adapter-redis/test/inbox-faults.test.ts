@@ -228,6 +228,8 @@ describe('the inbox', () => {
     }
     await fixture.raw.xadd(key(), '*', 'other', 'field', 'and', 'more')
     await adapter.inbox.send(run, messages(1, 2))
+    expect(await adapter.inbox.peek(run, 1_000)).toEqual(messages(2))
+    expect(await adapter.inbox.peek(run, 2)).toEqual(messages(2))
     const receiver = startReceiver(adapter)
     await eventually('the good ones have come', () => receiver.seqs().includes(2))
     expect(receiver.received).toEqual(messages(2))
@@ -245,6 +247,32 @@ describe('the inbox', () => {
     await eventually('all have come', () => receiver.received.length >= sent.length)
     expect(receiver.received).toEqual(sent)
     await receiver.stop()
+  })
+
+  it('is looked into by its deadline while the server is paused, and again after a restart', async () => {
+    const adapter = await fixture.open()
+    await adapter.inbox.send(run, messages(200))
+    await fixture.server.pause()
+    try {
+      const code = await withDeadline(400, () => codeOf(() => adapter.inbox.peek(run, 1_000)))
+      expect(code).toBe('ADAPTER_UNAVAILABLE')
+    } finally {
+      await fixture.server.resume()
+    }
+    await fixture.server.kill()
+    await fixture.server.restart()
+    expect(await adapter.inbox.peek(run, 1_000)).toEqual(messages(200))
+  })
+
+  it('is looked into whole, however often the connection is cut meanwhile', async () => {
+    const { proxy, adapter } = await fixture.openBehindProxy()
+    await adapter.inbox.send(run, messages(500))
+    for (const bytes of [1, 300, 5_000, 12_000]) {
+      const before = proxy.cuts
+      proxy.cutAfter(bytes, 'toClient')
+      expect(await adapter.inbox.peek(run, 1_000)).toEqual(messages(500))
+      expect(proxy.cuts).toBe(before + 1)
+    }
   })
 
   it('ends at once, with its connection, while the server is paused', async () => {

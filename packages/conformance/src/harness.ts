@@ -22,6 +22,8 @@ export interface TestStorage {
 export interface Capabilities {
   /** Whether `adapter.artifacts` is there. */
   readonly artifacts: boolean
+  /** Whether `adapter.snapshots` is there. Default: it is not. */
+  readonly snapshots?: boolean
 }
 
 export interface AdapterUnderTest<Storage extends TestStorage = TestStorage> {

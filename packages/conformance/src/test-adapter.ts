@@ -10,8 +10,10 @@ import { idsSuite } from './suites/ids-suite.js'
 import { inboxSuite } from './suites/inbox-suite.js'
 import { leasesSuite } from './suites/leases-suite.js'
 import { logSuite } from './suites/log-suite.js'
+import { peekSuite } from './suites/peek-suite.js'
 import { queueSuite } from './suites/queue-suite.js'
 import { runsSuite } from './suites/runs-suite.js'
+import { snapshotsSuite } from './suites/snapshots-suite.js'
 import { watchSuite } from './suites/watch-suite.js'
 
 const suites: readonly ((suite: Suite) => void)[] = [
@@ -23,7 +25,9 @@ const suites: readonly ((suite: Suite) => void)[] = [
   queueSuite,
   claimsSuite,
   inboxSuite,
+  peekSuite,
   artifactsSuite,
+  snapshotsSuite,
   fidelitySuite,
   idsSuite,
   crashSuite,

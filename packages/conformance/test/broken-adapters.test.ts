@@ -2,10 +2,13 @@ import {
   type Adapter,
   type CommitLog,
   type DeliveryHandler,
+  type Inbox,
   type InboxHandler,
+  type InboxMessage,
   type Leases,
   RepriseError,
   type RunId,
+  type SnapshotStore,
 } from '@reprise/core/adapter'
 import { MemoryBackend, memoryAdapter } from '@reprise/core/testing'
 import { describe, expect, it } from 'vitest'
@@ -22,7 +25,13 @@ async function outcome(name: string, broken: Break): Promise<'passed' | 'failed'
     return { open, openMortal: () => Promise.reject(new Error('not needed here')) }
   }
   testAdapter(
-    { name: 'broken', create, teardown: async () => {}, capabilities: { artifacts: true }, ttlMs: 100 },
+    {
+      name: 'broken',
+      create,
+      teardown: async () => {},
+      capabilities: { artifacts: true, snapshots: true },
+      ttlMs: 100,
+    },
     { describe: (_name, body) => body(), it: (title, body) => bodies.set(title, body), expect },
   )
   const body = bodies.get(name)
@@ -57,6 +66,13 @@ const withHandler =
     },
   })
 
+const withInbox =
+  (change: (inbox: Inbox) => Partial<Inbox>): Break =>
+  (adapter) => ({
+    ...adapter,
+    inbox: { ...adapter.inbox, ...change(adapter.inbox) },
+  })
+
 const withReceiver =
   (change: (handler: InboxHandler) => InboxHandler): Break =>
   (adapter) => ({
@@ -68,7 +84,31 @@ async function* mapTexts(batches: AsyncIterable<string[]>, map: (text: string) =
   for await (const batch of batches) yield batch.map(map)
 }
 
+const withSnapshots =
+  (change: (store: SnapshotStore, adapter: Adapter) => Partial<SnapshotStore>): Break =>
+  (adapter) => {
+    if (adapter.snapshots === undefined) throw new Error('The memory adapter keeps snapshots.')
+    return { ...adapter, snapshots: { ...adapter.snapshots, ...change(adapter.snapshots, adapter) } }
+  }
+
+/** What a source gives until it fails. */
+async function* asFarAsItGoes(pieces: AsyncIterable<string>): AsyncIterable<string> {
+  try {
+    yield* pieces
+  } catch {}
+}
+
 const cases: readonly { what: string; broken: Break; foundBy: string }[] = [
+  {
+    what: 'keeps half a snapshot',
+    foundBy: 'keeps the one before until the new one is whole, and if that fails on the way',
+    broken: withSnapshots(({ save }) => ({ save: (run, pieces) => save(run, asFarAsItGoes(pieces)) })),
+  },
+  {
+    what: 'keeps a snapshot of a run that was removed',
+    foundBy: 'goes with the run when that is removed, also one that is on its way',
+    broken: withSnapshots(({ save }) => ({ save: (run, pieces) => save(run, pieces).catch(() => {}) })),
+  },
   {
     what: 'lets a conflicting append pass',
     foundBy: 'refuses another record at a taken index and changes nothing',
@@ -194,6 +234,58 @@ const cases: readonly { what: string; broken: Break; foundBy: string }[] = [
     broken: withReceiver((handler) => async (batch, caughtUp) => {
       await handler(batch, caughtUp)
       if (batch.length > 0) throw new Error('forgotten')
+    }),
+  },
+  {
+    what: 'takes what it was asked to look at',
+    foundBy: 'shows what was sent, byte for byte, again and again, and takes none of it',
+    broken: withInbox((inbox) => {
+      const taken = new Set<InboxMessage>()
+      return {
+        peek: async (run, max) => {
+          const found = (await inbox.peek(run, max)).filter((message) => !taken.has(message))
+          for (const message of found) taken.add(message)
+          return found
+        },
+      }
+    }),
+  },
+  {
+    what: 'shows the newest messages instead of the oldest',
+    foundBy: 'shows the oldest of each sender, in order, and at most as many as it was asked for',
+    broken: withInbox((inbox) => ({ peek: async (run, max) => (await inbox.peek(run, 1_000)).slice(-max) })),
+  },
+  {
+    what: 'goes on showing what was acknowledged',
+    foundBy: 'soon shows no more what was acknowledged, while the receiver goes on and after it ended',
+    broken: withInbox((inbox) => {
+      const seen = new Map<string, InboxMessage>()
+      return {
+        send: async (run, batch) => {
+          await inbox.send(run, batch)
+          for (const message of batch) seen.set(`${message.seq} ${message.sender}`, message)
+        },
+        peek: async () => [...seen.values()],
+      }
+    }),
+  },
+  {
+    what: 'hides what is in the hands of a receiver',
+    foundBy: 'shows what is in the hands of a receiver, and does not disturb it',
+    broken: withInbox((inbox) => {
+      const held = new Set<InboxMessage>()
+      return {
+        receive: (run, handler, signal) =>
+          inbox.receive(
+            run,
+            (batch, caughtUp) => {
+              for (const message of batch) held.add(message)
+              return handler(batch, caughtUp)
+            },
+            signal,
+          ),
+        peek: async (run, max) => (await inbox.peek(run, max)).filter((message) => !held.has(message)),
+      }
     }),
   },
   {

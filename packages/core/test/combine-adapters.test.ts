@@ -31,7 +31,13 @@ const create = async () => {
 }
 
 testAdapter(
-  { name: 'combined', create, teardown: async () => {}, capabilities: { artifacts: true }, ttlMs: 150 },
+  {
+    name: 'combined',
+    create,
+    teardown: async () => {},
+    capabilities: { artifacts: true, snapshots: true },
+    ttlMs: 150,
+  },
   { describe, it, expect },
 )
 

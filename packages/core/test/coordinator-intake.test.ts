@@ -154,6 +154,7 @@ describe('a message that cannot be taken in', () => {
     })
     const taken = takeIn([{ sender: 'sender-1', seq: 1, ...message }], true, {
       ...{ pipeline, runtime, artifacts: undefined, outputProblem: () => null, judging: new Set() },
+      command: (command, options) => pipeline.submit(command, options),
       ...{ resumed: Promise.resolve(), onReceiptsRecorded: () => {} },
     })
     await expect(stage.clock.run(taken)).rejects.toMatchObject({ code: 'LOCK_LOST' })

@@ -36,6 +36,22 @@ describe('taking a run up again', () => {
     expect(run.status).toMatchObject({ mode: 'evaluating', counts: { received: 2, out: 2 } })
   })
 
+  it('plans what others ask for while returned work is still unread behind it, and lets it out right after', async () => {
+    const stage = new RunStage()
+    const first = await stage.open()
+    await stage.clock.run(first.run.dispatch(request('t1')))
+    first.adapter.kill()
+    await stage.send('command', JSON.stringify({ type: 'dispatch', tasks: [request('new')] }))
+    // More than an inbox hands over at once.
+    for (let i = 1; i <= 70; i++) await stage.send('command', JSON.stringify({ type: 'note', text: `note ${i}` }))
+    await stage.answer('t1')
+    await stage.open()
+    const since = stage.events.findLastIndex(({ type }) => type === 'resumed')
+    const work = ['planned', 'receipt-received', 'dispatched']
+    expect(stage.events.slice(since).flatMap(({ type }) => (work.includes(type) ? [type] : []))).toEqual(work)
+    expect(stage.of('planned')).toMatchObject([{ taskId: 'new', why: 'evaluate-first' }])
+  })
+
   it('records every gate in order with its evidence, once per epoch', async () => {
     const stage = new RunStage()
     await stage.close(await stage.open())
@@ -62,6 +78,32 @@ describe('taking a run up again', () => {
     held.release()
     const { run } = await stage.open()
     expect(run.status).toMatchObject({ mode: 'awaiting', counts: { out: 1 } })
+  })
+
+  it('says TIMEOUT, and blames no gate, when all have passed and the inbox is not read to its end', async () => {
+    const stage = new RunStage()
+    const first = await stage.open()
+    await stage.clock.run(first.run.dispatch(request('t1')))
+    first.adapter.kill()
+    stage.backend.lanes.attempts.clear()
+    for (let i = 1; i <= 70; i++) await stage.send('command', JSON.stringify({ type: 'note', text: `note ${i}` }))
+    const held = stage.hold('inbox.ack')
+    await expect(stage.open({ resumeTimeoutMs: 3_000 })).rejects.toMatchObject({
+      code: 'TIMEOUT',
+      details: { runId },
+      message: expect.stringMatching(/^All resume gates of run run-1 have passed.*What was out has been offered again/),
+    })
+    expect(
+      stage
+        .of('resumed')
+        .at(-1)
+        ?.gates.every(({ pass }) => pass),
+    ).toBe(true)
+    expect(stage.queued).toEqual(['t1/1'])
+    held.release()
+    const { run } = await stage.open()
+    expect(run.status.mode).toBe('awaiting')
+    expect(stage.of('note-added')).toHaveLength(70)
   })
 
   it('stops before it touches a log that does not verify', async () => {

@@ -11,6 +11,7 @@ import { isoTime } from '../src/protocol/time.js'
 import { defineTask } from '../src/worker/define-task.js'
 import { startWorker } from '../src/worker/start-worker.js'
 import { readHistory } from './log-history.js'
+import { snapshotProblem } from './snapshot-of.js'
 
 const runId = 'crashing' as RunId
 const count = defineTask('count', { input: z.object({ n: z.number() }), output: z.object({ n: z.number() }) })
@@ -29,9 +30,11 @@ async function script(
   backend: MemoryBackend,
   clock: SimulatedClock,
   runtime: ReturnType<SimulatedClock['process']>,
+  snapshotEveryEvents: number,
 ): Promise<void> {
   const adapter = memoryAdapter({ backend, runtime })
-  const run = await openRun({ adapter, runtime, runId, goal: 'count', tasks: [count], policy: { inFlightMax: 2 } })
+  const options = { runId, goal: 'count', tasks: [count], policy: { inFlightMax: 2 }, snapshotEveryEvents }
+  const run = await openRun({ adapter, runtime, ...options })
   const notBefore = isoTime(clock.now() + 200)
   await run.dispatch([
     count.task('t1', { n: 1 }),
@@ -44,8 +47,8 @@ async function script(
   await run.close()
 }
 
-/** Plays the whole story. Life `i` of the coordinator is killed at its port call `deaths[i]`, counted from 1. */
-async function story(deaths: readonly number[]): Promise<Outcome> {
+/** Plays the whole story, with snapshots or without (0). Life `i` of the coordinator is killed at its port call `deaths[i]`, counted from 1. */
+async function story(deaths: readonly number[], snapshotEveryEvents = 0): Promise<Outcome> {
   const [clock, backend] = [new SimulatedClock(), new MemoryBackend()]
   const [calls, early]: [number[], string[]] = [[], []]
   let living = -1
@@ -72,7 +75,7 @@ async function story(deaths: readonly number[]): Promise<Outcome> {
     living = runtime.pid
     calls.push(0)
     let ended = false
-    const playing = script(backend, clock, runtime).then(
+    const playing = script(backend, clock, runtime, snapshotEveryEvents).then(
       () => {
         ended = true
       },
@@ -107,7 +110,9 @@ async function command(backend: MemoryBackend, clock: SimulatedClock): Promise<v
 }
 
 function expectComplete({ early, backend }: Outcome): void {
-  const { commits, facts, states } = readHistory(backend.recordsOf(runId).map(({ text }) => text))
+  const lines = backend.recordsOf(runId).map(({ text }) => text)
+  expect(snapshotProblem(backend.snapshots.get(runId), lines)).toBe(null)
+  const { commits, facts, states } = readHistory(lines)
   expect(states.last).toMatchObject({ mode: 'closed', status: 'complete' })
   expect(facts.accepted.map(({ taskId }) => taskId).sort()).toEqual(taskIds)
   expect(early).toEqual([])
@@ -117,12 +122,14 @@ function expectComplete({ early, backend }: Outcome): void {
 
 describe('a coordinator that is killed', () => {
   it('at any single port call, before or after it took effect, is taken up again and every task is accepted once', async () => {
-    const whole = await story([])
+    const snapshotEveryEvents = 8
+    const whole = await story([], snapshotEveryEvents)
+    expect(whole.backend.snapshots.size).toBe(1)
     expectComplete(whole)
     const [calls] = whole.calls as [number]
     expect(calls).toBeGreaterThan(40)
     for (let call = 1; call <= calls; call++) {
-      const outcome = await story([call])
+      const outcome = await story([call], snapshotEveryEvents)
       expectComplete(outcome)
       expect(outcome.calls).toHaveLength(2)
     }

@@ -16,6 +16,8 @@ export interface Evidence {
   readonly lines: readonly string[]
   readonly linesBefore: readonly string[]
   readonly appends: readonly AppendCall[]
+  /** Pieces of the snapshot that is kept now, if one is. */
+  readonly snapshot?: readonly string[] | undefined
   /** Every attempt that was ever put into the queue. */
   readonly offers: readonly Offer[]
   /** Every status that a coordinator has told. */

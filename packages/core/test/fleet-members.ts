@@ -19,7 +19,17 @@ export const work = defineTask('work', {
 export async function coordinate(fleet: FleetSimulation, member: Member, takeover: 'when-dead' | 'now'): Promise<void> {
   const { runtime, adapter, random } = member
   const { policy } = fleet.plan
-  const options = { runId, goal: 'work', adapter, runtime, takeover, tasks: [work], policy: { ...policy, ...pace } }
+  const kept = { snapshotEveryEvents: 5 }
+  const options = {
+    runId,
+    goal: 'work',
+    adapter,
+    runtime,
+    takeover,
+    tasks: [work],
+    policy: { ...policy, ...pace },
+    ...kept,
+  }
   const run = await fleet.expect(member, 'openRun', openRun(options))
   if (run === null) return
   hold(fleet, member, run)
@@ -36,14 +46,14 @@ export async function coordinate(fleet: FleetSimulation, member: Member, takeove
 /** Pace of a simulated run: short enough for deadlines to pass within a plan. */
 const pace = { attemptTimeoutMs: 5_000, retryBackoffMs: 200, leaseTtlMs: 3_000, tasksMax: 10, depthMax: 1 }
 
-function hold(fleet: FleetSimulation, member: Member, run: Run): void {
+export function hold(fleet: FleetSimulation, member: Member, run: Run): void {
   member.run = run
   fleet.tell(run.status)
   run.on('commit', ({ status }) => fleet.tell(status))
 }
 
 /** Ends with the run, whatever that was ended by. */
-async function readResults(
+export async function readResults(
   fleet: FleetSimulation,
   run: Run,
   signal: AbortSignal | undefined,

@@ -122,6 +122,7 @@ export class FleetSimulation {
     const lines = this.backend.recordsOf(runId).map(({ text }) => text)
     const evidence = {
       ...{ lines, linesBefore: this.linesBefore, appends: this.appends, now: this.clock.now() },
+      snapshot: this.backend.snapshots.get(runId),
       offers: [...this.backend.lanes.attempts.values()].map(({ offer }) => offer),
       told: [...this.told.values()],
       waits: this.waits.filter(({ by }) => by.state === 'running'),

@@ -11,6 +11,7 @@ import { type Cause, type RunEvent, resumeGates } from '../src/protocol/events.j
 import type { RunId, TaskId } from '../src/protocol/ids.js'
 import { type PolicyInput, policySchema } from '../src/protocol/policy.js'
 import { receiptChecksum } from '../src/protocol/receipt.js'
+import type { RunState } from '../src/protocol/state.js'
 import { epochMs, isoTime } from '../src/protocol/time.js'
 import { describeEvent } from './describe-event.js'
 
@@ -63,6 +64,11 @@ export class GivenRun {
   later(ms: number): this {
     this.nowMs += ms
     return this
+  }
+
+  /** The same run, going on from another state, without its log. */
+  goingOnFrom(state: RunState): GivenRun {
+    return Object.assign(new GivenRun(), { state, nowMs: this.nowMs, holderId: this.holderId, seq: this.seq })
   }
 
   /** What follows from a step, which is not folded in. */
@@ -123,11 +129,11 @@ class Outcome {
   }
 }
 
-export const open = (policy: PolicyInput = {}): InternalCommand => ({
+export const open = (policy: PolicyInput = {}, successCriteria: readonly string[] = []): InternalCommand => ({
   type: 'open',
   runId,
   goal: 'everything is read',
-  successCriteria: ['every file once'],
+  successCriteria,
   policy: policySchema.parse(policy),
   holder,
 })

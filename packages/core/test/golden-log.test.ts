@@ -11,11 +11,29 @@ import { busyHalf, completedStory, failedStory } from './golden-logs/golden-stor
 // A golden log is what a released version wrote. It is read for ever and never edited: a change of decisions makes a
 // new one. Written by REPRISE_WRITE_GOLDEN=1 npx vitest run packages/core/test/golden-log.test.ts, if not there yet.
 const fileOf = (name: string) => new URL(`./golden-logs/${name}`, import.meta.url)
-const stories: Record<string, () => GivenRun> = { v1: completedStory, 'v1-failed': failedStory }
+const stories: Record<string, () => GivenRun> = {
+  v1: completedStory,
+  'v1-failed': failedStory,
+  'v1-criteria': completedStory,
+}
 
 /** A state as JSON: maps as lists of entries, sets as lists. */
 const asJson = (state: RunState): unknown =>
   JSON.parse(JSON.stringify(state, (_, value) => (value instanceof Map || value instanceof Set ? [...value] : value)))
+
+/** Fields of a state that came after the first golden logs, which do not have them. No others may be missing there. */
+const laterFields = new Set([
+  ...['criteria', 'checklist', 'statusChangedAt', 'resultsChangedAt', 'takenInAt', 'recent'],
+  ...['dispatchedAt', 'changedAt', 'at'],
+])
+
+/** A state without the later fields that `then` does not have. Everything else is compared. */
+function known(state: unknown, then: unknown): unknown {
+  if (Array.isArray(state) && Array.isArray(then)) return state.map((each, i) => known(each, then[i]))
+  if (typeof state !== 'object' || state === null || typeof then !== 'object' || then === null) return state
+  const entries = Object.entries(state).filter(([key]) => key in then || !laterFields.has(key))
+  return Object.fromEntries(entries.map(([key, value]) => [key, known(value, Reflect.get(then, key))]))
+}
 
 /** The states to compare, by number of commits. */
 function statesOf(lines: readonly string[], counts: readonly number[]): Record<string, unknown> {
@@ -51,7 +69,7 @@ const allTypes = (Object.keys(eventDataSchemas) as EventType[]).sort()
 describe('the golden logs of version 1', () => {
   it.each(Object.keys(stories))('%s replays to exactly the states that were written with it', (name) => {
     const states = JSON.parse(readFileSync(fileOf(`${name}.states.json`), 'utf8'))
-    expect(statesOf(readLog(name), Object.keys(states).map(Number))).toStrictEqual(states)
+    expect(known(statesOf(readLog(name), Object.keys(states).map(Number)), states)).toStrictEqual(states)
   })
 
   it.each(Object.keys(stories))('%s holds only events that their schemas take, without changing them', (name) => {

@@ -12,7 +12,7 @@ type Loose = { type: string; v: number; data: Record<string, unknown>; cause?: u
 /** A run with a takeover, a refused receipt, an accepted and an open task: nothing is wrong with it. */
 async function soundEvidence(): Promise<Evidence> {
   const stage = new RunStage()
-  const first = await stage.open({ policy: { inFlightMax: 2, attemptsMax: 3 } })
+  const first = await stage.open({ policy: { inFlightMax: 2, attemptsMax: 3 }, snapshotEveryEvents: 1 })
   await stage.clock.run(first.run.dispatch([request('t1'), request('t2'), request('t3')]))
   await stage.answer('t1')
   await stage.send('receipt', stage.receipt(stage.offer('t1')))
@@ -28,8 +28,13 @@ async function soundEvidence(): Promise<Evidence> {
   }))
   const offers = [...stage.backend.lanes.attempts.values()].map(({ offer }) => offer)
   const told = [statusOf(readHistory(lines).states.last)]
-  return { lines, linesBefore: lines.slice(0, 3), appends, offers, told, waits: [], now: stage.clock.now() }
+  const snapshot = stage.backend.snapshots.get(runId)
+  expect(snapshot).not.toBe(undefined)
+  return { lines, linesBefore: lines.slice(0, 3), appends, snapshot, offers, told, waits: [], now: stage.clock.now() }
 }
+
+const snapshotThat = ({ snapshot = [] }: Evidence, says: string, instead: string): string[] =>
+  snapshot.map((piece) => piece.replace(says, instead))
 
 /** The same log with other events, its chain in order: as a wrong coordinator would have written it. */
 function rewritten(
@@ -50,7 +55,7 @@ function rewritten(
     prev = record.hash
     return record.text
   })
-  return { ...evidence, lines, linesBefore: [], appends: [], told: [] }
+  return { ...evidence, lines, linesBefore: [], appends: [], told: [], snapshot: undefined }
 }
 
 const without =
@@ -127,6 +132,11 @@ const broken: Record<InvariantName, Record<string, (sound: Evidence) => Evidence
     'gates passed twice': (e) => rewritten(e, repeat('resumed')),
   },
   I10: {
+    'a snapshot that is not what the log says': (e) => ({ ...e, snapshot: snapshotThat(e, '"mode":"', '"mode":"x') }),
+    'a snapshot of commits that are not in the log': (e) => ({
+      ...e,
+      snapshot: snapshotThat(e, '"commits":', '"commits":9'),
+    }),
     'a status that the log does not say': (e) => ({ ...e, told: [{ ...e.told[0]!, status: 'complete' }] }),
     'a status of a version that no commit has': (e) => ({ ...e, told: [{ ...e.told[0]!, version: 9999 }] }),
   },

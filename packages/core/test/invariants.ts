@@ -10,6 +10,7 @@ import { limits } from '../src/protocol/limits.js'
 import type { RunState } from '../src/protocol/state.js'
 import type { AppendCall, Check, Evidence } from './evidence.js'
 import { hashOf, readHistory, textOf } from './log-history.js'
+import { snapshotProblem } from './snapshot-of.js'
 
 /** The invariants of the design, I1 to I13, each able to fail on its own. */
 export const invariants = {
@@ -176,7 +177,9 @@ export const invariants = {
   },
 
   /** Pure fold: from zero, with a snapshot in between, and as coordinators told it, the state is the same. */
-  *I10({ told }, { commits, states }) {
+  *I10({ told, lines, snapshot: kept }, { commits, states }) {
+    const problem = snapshotProblem(kept, lines)
+    if (problem !== null) yield problem
     const middle = Math.floor(commits.length / 2)
     const snapshot = structuredClone(commits.slice(0, middle).reduce(reduceCommit, initialState()))
     const resumed = commits.slice(middle).reduce(reduceCommit, snapshot)

@@ -10,6 +10,30 @@ describe('a limit of the format', () => {
     expect([takes(limits.dispatchBatchMax), takes(limits.dispatchBatchMax + 1)]).toEqual([true, false])
   })
 
+  it('roundCommandsMax refuses a round with one command more in either part', () => {
+    const notes = (count: number) => Array.from({ length: count }, () => ({ type: 'note', text: 'n' }))
+    const max = limits.roundCommandsMax
+    const takes = (recover: number, decide: number) =>
+      commandSchema.safeParse({ type: 'round', recover: notes(recover), decide: notes(decide), summary: 's' }).success
+    expect([takes(max, max), takes(max + 1, 0), takes(0, max + 1)]).toEqual([true, false, false])
+  })
+
+  it('ownerMax refuses a task whose owner has one character more', () => {
+    const takes = (length: number) => {
+      const task = { ...request('t'), owner: 'o'.repeat(length) }
+      return commandSchema.safeParse({ type: 'dispatch', tasks: [task] }).success
+    }
+    expect([takes(limits.ownerMax), takes(limits.ownerMax + 1)]).toEqual([true, false])
+  })
+
+  it('evidenceTasksMax refuses evidence that names one task more', () => {
+    const takes = (count: number) => {
+      const tasks = Array.from({ length: count }, (_, i) => `t${i}`)
+      return commandSchema.safeParse({ type: 'meet-criterion', criterion: 1, evidence: 'seen', tasks }).success
+    }
+    expect([takes(limits.evidenceTasksMax), takes(limits.evidenceTasksMax + 1)]).toEqual([true, false])
+  })
+
   it('criteriaMax refuses to open a run with one criterion more', async () => {
     const criteria = (count: number) => Array.from({ length: count }, (_, i) => `criterion ${i}`)
     const stage = new RunStage()

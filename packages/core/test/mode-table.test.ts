@@ -34,7 +34,10 @@ const commands = {
   unblock: { type: 'unblock', reason },
   'set-checkpoint': { type: 'set-checkpoint', dueAt: '2026-01-02T00:00:00.000Z', note: '' },
   note: { type: 'note', text: reason },
+  'meet-criterion': { type: 'meet-criterion', criterion: 1, evidence: reason },
+  'reopen-criterion': { type: 'reopen-criterion', criterion: 1, reason },
   'close-round': { type: 'close-round', summary: reason },
+  round: { type: 'round', summary: reason },
   complete: { type: 'complete', summary: reason },
   fail: { type: 'fail', reason },
 } satisfies Record<keyof typeof commandTable, CommandInput | InternalCommand>
@@ -59,7 +62,10 @@ const expected: Record<keyof typeof commandTable, string> = {
   unblock: 'refuse go go go refuse',
   'set-checkpoint': 'refuse go go go refuse',
   note: 'refuse go go go refuse',
+  'meet-criterion': 'refuse go go go refuse',
+  'reopen-criterion': 'refuse go go go refuse',
   'close-round': 'refuse go go go refuse',
+  round: 'refuse go go go refuse',
   complete: 'refuse go go go refuse',
   fail: 'refuse go go go refuse',
 }

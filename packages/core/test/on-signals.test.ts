@@ -43,12 +43,37 @@ describe('closeOnSignals', () => {
     dispose()
   })
 
-  it('takes its listeners off again', () => {
-    const before = process.listenerCount('SIGTERM')
-    const dispose = closeOnSignals({ close: async () => {} })
-    expect(process.listenerCount('SIGTERM')).toBe(before + 1)
+  it('gives closing ten seconds to end after an error that nobody caught meanwhile', () => {
+    vi.useFakeTimers()
+    const dispose = closeOnSignals({ close: () => gate().promise }, { signals })
+    send()
+    process.emit('uncaughtException', new Error('a bug'))
+    expect(write).toHaveBeenCalledWith(expect.stringContaining('uncaught while closing: Error: a bug'))
+    vi.advanceTimersByTime(9_999)
+    expect(exit).not.toHaveBeenCalled()
+    vi.advanceTimersByTime(1)
+    expect(exit).toHaveBeenCalledExactlyOnceWith(1)
     dispose()
-    expect(process.listenerCount('SIGTERM')).toBe(before)
-    expect(process.listenerCount('SIGINT')).toBe(before)
+    vi.useRealTimers()
+  })
+
+  it('listens for SIGTERM, SIGINT, SIGHUP and what nobody caught, and takes its listeners off again', () => {
+    const names = ['SIGTERM', 'SIGINT', 'SIGHUP', 'uncaughtException', 'unhandledRejection']
+    const counts = () => names.map((name) => process.listenerCount(name))
+    const before = counts()
+    const dispose = closeOnSignals({ close: async () => {} })
+    expect(counts()).toEqual(before.map((count) => count + 1))
+    dispose()
+    expect(counts()).toEqual(before)
+  })
+
+  it('leaves what nobody caught to others until it closes, if it is told to', () => {
+    const before = process.listenerCount('uncaughtException')
+    const dispose = closeOnSignals({ close: () => gate().promise }, { signals, uncaught: false })
+    expect(process.listenerCount('uncaughtException')).toBe(before)
+    send()
+    expect(process.listenerCount('uncaughtException')).toBe(before + 1)
+    dispose()
+    expect(process.listenerCount('uncaughtException')).toBe(before)
   })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { openStatus, statusTable } from '../src/flow/status-table.js'
-import type { CommandInput } from '../src/protocol/commands.js'
+import type { CommandInput, RoundCommand } from '../src/protocol/commands.js'
 import { type Status, statuses } from '../src/protocol/events.js'
 import { dispatch, type GivenRun, given, receipt } from './given-run.js'
 
@@ -55,6 +55,33 @@ describe('status × status', () => {
       expect(run.commit(decision.events).state.status).toBe(to)
     } else if (from === to) expect(['NO_CHANGE', 'RUN_CLOSED']).toContain(decision.refusal.code)
     else expect(may && decision.refusal.code !== 'UNSETTLED').toBe(false)
+  })
+
+  it.each(cells)('a round keeps to it as well: %s to %s is %s', (from, to, may) => {
+    const command = towards[to]
+    if (command === undefined) return
+    const run = runIn[from]()
+    const { version } = run.state
+    const { decision } = run.when({ type: 'round', decide: [command as RoundCommand], summary: reason })
+    if (decision.ok) {
+      expect(may).toBe(true)
+      expect(run.commit(decision.events).state).toMatchObject({ status: to, round: 1 })
+      return
+    }
+    if (from === to) expect(['NO_CHANGE', 'RUN_CLOSED']).toContain(decision.refusal.code)
+    else expect(may && decision.refusal.code !== 'UNSETTLED').toBe(false)
+    expect(run.state).toMatchObject({ status: from, version, round: 0 })
+  })
+
+  it('a round may go through several statuses, each step of which the table allows', () => {
+    const paused = runIn.paused()
+    const round = (...decide: RoundCommand[]): CommandInput => ({ type: 'round', decide, summary: reason })
+    paused.when(round({ type: 'block', reason })).isRefused('ILLEGAL_TRANSITION')
+    paused.and(round({ type: 'unpause', reason }, { type: 'block', reason }))
+    expect(paused.state).toMatchObject({ status: 'blocked', pausedReason: null, round: 1 })
+    paused.when(round({ type: 'complete', summary: reason })).isRefused('ILLEGAL_TRANSITION')
+    paused.and(round({ type: 'unblock', reason }, { type: 'complete', summary: reason }))
+    expect(paused.state).toMatchObject({ status: 'complete', round: 2 })
   })
 
   it('a paused run goes back to running or to awaiting-result, whichever is true', () => {

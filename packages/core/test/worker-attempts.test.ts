@@ -29,9 +29,10 @@ describe('an attempt that completes', () => {
       usage: { durationMs: 0 },
     })
     expect(receipt).not.toHaveProperty('signature')
+    const [{ sender, seq } = { sender: '', seq: 0 }] = fleet.backend.messagesOf(runId)
     expect(fleet.events).toEqual([
       { name: 'claimed', data: { runId, taskId: 't', attempt: 3 } },
-      { name: 'receipt', data: { runId, taskId: 't', attempt: 3, status: 'completed' } },
+      { name: 'receipt', data: { runId, taskId: 't', attempt: 3, status: 'completed', cause: { sender, seq } } },
     ])
     expect(worker.running).toBe(0)
     expect(await fleet.whereIs(offer)).toEqual({ at: 'unknown' })
@@ -256,14 +257,17 @@ describe('an attempt that no handler runs', () => {
     const fleet = new WorkerFleet()
     fleet.clock.process()
     await fleet.coordinator.queue.offer([fleet.offerOf(echo.task('t', { n: 1 }), { deliveriesMax: 2 })])
-    for (let i = 0; i < 2; i++) {
-      const { adapter } = await fleet.worker([echo.handle(() => gate<{ n: number }>().promise)])
+    for (const workerId of ['unlucky-1', 'unlucky-2']) {
+      const { adapter } = await fleet.worker([echo.handle(() => gate<{ n: number }>().promise)], { workerId })
       await fleet.clock.settle()
       adapter.kill()
     }
     await fleet.worker([echo.handle(handled)])
     await fleet.clock.settle()
     expect(fleet.receipts()).toMatchObject([{ status: 'failed', error: { code: 'POISON', retryable: false } }])
+    expect(fleet.receipts()[0]?.error?.message).toBe(
+      'the attempt was handed out 3 times, 2 are allowed: its workers died or gave it back (unlucky-1, unlucky-2)',
+    )
   })
 
   it('whose dispatch is not what its digest says is settled without an answer, and reported', async () => {

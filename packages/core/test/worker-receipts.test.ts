@@ -68,6 +68,26 @@ describe('receipts on their way', () => {
     expect(messages(again)[0]?.sender).not.toBe([...senders][0])
   })
 
+  it('are told to their owner with the message that each travels in, also when a send has failed before', async () => {
+    const fleet = new WorkerFleet()
+    await fleet.worker(handlers)
+    await offerAll(fleet, ['a', 'b', 'c'])
+    let failing = true
+    fleet.intercept(({ method, phase }) => (failing && method === 'send' && phase === 'before' ? 'fail' : 'go'))
+    await offerAll(fleet, ['d', 'e'])
+    failing = false
+    await fleet.clock.advance(60_000)
+    const told = fleet.events.flatMap(({ name, data }) =>
+      name === 'receipt' ? [data as { taskId: string; cause: { sender: string; seq: number } }] : [],
+    )
+    const sent = messages(fleet).map(({ sender, seq, body }) => ({
+      taskId: JSON.parse(body).taskId,
+      cause: { sender, seq },
+    }))
+    expect(told.map(({ taskId, cause }) => ({ taskId, cause }))).toEqual(sent)
+    expect(sent).toHaveLength(5)
+  })
+
   it('have ids of their own', async () => {
     const fleet = new WorkerFleet()
     await fleet.worker(handlers)

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { FleetProcess } from './fleet-process.js'
 
 /** What can be started: see the file of that name in `processes`. */
-export type FleetScript = 'coordinator' | 'worker' | 'double-start'
+export type FleetScript = 'coordinator' | 'rounds' | 'worker' | 'double-start' | 'patterns' | 'watchdog'
 
 export interface StartOptions {
   /** Put in front of node: strace and its options, for instance. */

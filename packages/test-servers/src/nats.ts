@@ -9,6 +9,8 @@ import type { StartServerOptions, TestServer } from './test-server.js'
 export interface StartNatsOptions extends StartServerOptions {
   /** More lines of server configuration, for example an `authorization` block. */
   readonly config?: string
+  /** What JetStream may store, in bytes. Default: what the disk holds. */
+  readonly storeBytesMax?: number
 }
 
 const insidePort = 4222
@@ -18,13 +20,15 @@ const insideConfig = '/etc/reprise-nats.conf'
 export function startNats({
   bind = '127.0.0.1',
   config = '',
-  private: isPrivate = bind !== '127.0.0.1' || config !== '',
+  storeBytesMax,
+  private: isPrivate = bind !== '127.0.0.1' || config !== '' || storeBytesMax !== undefined,
 }: StartNatsOptions = {}): Promise<TestServer> {
   // The name tells our server from another one that took the port first.
   const name = `reprise-${randomUUID()}`
+  const storeMax = storeBytesMax === undefined ? '' : `, max_file_store: ${storeBytesMax}`
   const configuration = (host: string, port: number, store: string) =>
     `server_name: ${name}\nhost: ${JSON.stringify(host)}\nport: ${port}\n` +
-    `jetstream { store_dir: ${JSON.stringify(store)} }\n${config}\n`
+    `jetstream { store_dir: ${JSON.stringify(store)}${storeMax} }\n${config}\n`
   return startServer(
     {
       kind: 'nats',

@@ -1,4 +1,5 @@
 import { HeldDelivery, type Offer } from '@reprise/core/adapter'
+import type { ClaimedJob } from './lane-backend.js'
 
 /** An attempt in the hands of this worker, from its claim until it is settled, given back or lost. */
 export class HeldAttempt extends HeldDelivery {
@@ -6,9 +7,9 @@ export class HeldAttempt extends HeldDelivery {
   /** Value of the job's lock: says that the claim is ours. */
   readonly token: string
 
-  constructor(offer: Offer, deliveries: number, jobId: string, token: string) {
-    super(offer, deliveries)
-    this.jobId = jobId
+  constructor(offer: Offer, { id, deliveries, earlierWorkers }: ClaimedJob, token: string) {
+    super(offer, deliveries, earlierWorkers)
+    this.jobId = id
     this.token = token
   }
 

@@ -40,6 +40,8 @@ export interface ClaimedJob {
   readonly name: unknown
   readonly data: unknown
   readonly deliveries: number
+  /** Oldest first; `null` where BullMQ has claimed it, which does not tell. */
+  readonly earlierWorkers: readonly string[] | null
 }
 
 /** BullMQ's answer to "move to active" and to "finish and fetch the next". */
@@ -55,5 +57,5 @@ export function readFetched(answer: unknown): Fetched {
   const due = Number(dueAtMs ?? 0)
   if (typeof json !== 'object' || json === null || typeof id !== 'string') return { job: null, dueAtMs: due }
   const { name, data, attemptsStarted } = json as Record<string, unknown>
-  return { job: { id, name, data, deliveries: Number(attemptsStarted) }, dueAtMs: due }
+  return { job: { id, name, data, deliveries: Number(attemptsStarted), earlierWorkers: null }, dueAtMs: due }
 }

@@ -104,7 +104,7 @@ export class LaneClaims {
     if (job === null) return { attempt: null, dueAtMs }
     try {
       const offer = decodeJobData(this.#tools.keys.lane, job.id, job.name, job.data)
-      return { attempt: new HeldAttempt(offer, job.deliveries, job.id, token), dueAtMs }
+      return { attempt: new HeldAttempt(offer, job, token), dueAtMs }
     } catch (error) {
       this.#options.onError?.(error)
       await this.#trips.fetch({ jobId: job.id, token }, false)

@@ -58,7 +58,7 @@ return different
  * ARGV[5] how many to claim, ARGV[6] what their tokens begin with, ARGV[7] number that the first of these ends with
  * ARGV[8…] job id and token of a job to remove, and how many to claim if it is there; repeated
  * Reply: 1 if BullMQ's script has to be asked for what is missing, else 0; when the next delayed job is due, in ms, 0 if
- * not known; then id, name, data, deliveries of each claimed job.
+ * not known; then id, name, data, deliveries and earlier workers, one a line, of each claimed job.
  *
  * A delayed job that is further ahead than anybody puts one was put there by a clock that differs from ours, or is seen
  * by one: it comes closer, or it would wait for as long as the clocks differ.
@@ -104,12 +104,17 @@ while found < wanted do
   local id = redis.call('RPOPLPUSH', wait, active)
   if not id then break end
   local job = jobs .. id
-  local fields = redis.call('HMGET', job, 'name', 'data')
+  local fields = redis.call('HMGET', job, 'name', 'data', 'pb', 'had')
+  local had = fields[4] or ''
+  if fields[3] and #had < 4096 then
+    had = had .. fields[3] .. '\\n'
+    redis.call('HSET', job, 'had', had)
+  end
   redis.call('SET', job .. ':lock', ARGV[6] .. string.format('%.0f', ARGV[7] + found), 'PX', ARGV[3])
   redis.call('HSET', job, 'processedOn', ARGV[2], 'pb', ARGV[4])
   reply[at + 1], reply[at + 2], reply[at + 3] = id, fields[1], fields[2]
-  reply[at + 4] = redis.call('HINCRBY', job, 'ats', 1)
-  at, found = at + 4, found + 1
+  reply[at + 4], reply[at + 5] = redis.call('HINCRBY', job, 'ats', 1), had
+  at, found = at + 5, found + 1
 end
 local prioritized = redis.call('EXISTS', KEYS[4]) == 1
 if found < wanted then

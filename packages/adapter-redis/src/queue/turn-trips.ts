@@ -92,14 +92,20 @@ export class TurnTrips {
       } else if (at === reply.length) {
         wish.resolve(missing)
       } else {
-        const [id, name, data, deliveries] = reply.slice(at, at + 4)
-        at += 4
-        const job = { id: asText(id), name: textOrNull(name), data: textOrNull(data), deliveries: asNumber(deliveries) }
+        const [id, name, data, deliveries, had] = reply.slice(at, at + 5)
+        at += 5
+        const job = {
+          ...{ id: asText(id), name: textOrNull(name), data: textOrNull(data), deliveries: asNumber(deliveries) },
+          earlierWorkers: linesOf(asText(had)),
+        }
         wish.resolve({ job, dueAtMs: 0, token: `${this.#tokens}${claim++}` })
       }
     }
   }
 }
+
+/** Each with its newline. */
+const linesOf = (text: string): string[] => (text === '' ? [] : text.split('\n').slice(0, -1))
 
 /** Of a job whose hash was removed, nothing is left. */
 const textOrNull = (reply: unknown): string | null => (reply === null ? null : asText(reply))

@@ -3,12 +3,20 @@ import { isRepriseError, type Offer, RepriseError, type RunId, type StoredArtifa
 
 /** What the two processes ask of each other. */
 export interface Requests {
-  open(options: unknown): { name: string; artifacts: boolean }
+  open(options: unknown): { name: string; artifacts: boolean; snapshots: boolean }
   call(call: { port: string; method: string; args: readonly unknown[] }): unknown
   put(source: { chunks: readonly Uint8Array[]; bytesMax: number }): StoredArtifact
+  save(start: { save: number; runId: RunId }): void
+  nextPiece(next: { save: number }): IteratorResult<string, undefined>
   consume(start: { consumer: number; lane: string; workerId: string; concurrency: number; claimTtlMs: number }): void
   closeConsumer(close: { consumer: number; drainMs: number }): void
-  deliver(delivery: { consumer: number; delivery: number; offer: Offer; deliveries: number }): void
+  deliver(delivery: {
+    consumer: number
+    delivery: number
+    offer: Offer
+    deliveries: number
+    earlierWorkers: readonly string[] | null
+  }): void
   progress(progress: { delivery: number; value: unknown }): void
   lose(loss: { delivery: number; reason: WireError }): void
   receive(start: { receiver: number; runId: RunId }): void

@@ -8,6 +8,7 @@ import type {
   Inbox,
   InboxHandler,
   Leases,
+  SnapshotStore,
   TaskQueue,
 } from '@reprise/core/adapter'
 import type { MortalAdapter } from '../harness.js'
@@ -38,7 +39,7 @@ async function kill(child: ChildProcess): Promise<void> {
   await ended
 }
 
-function remoteAdapter(channel: Channel, opened: { name: string; artifacts: boolean }): Adapter {
+function remoteAdapter(channel: Channel, opened: { name: string; artifacts: boolean; snapshots: boolean }): Adapter {
   const call = (port: string, method: string, ...args: readonly unknown[]): Promise<unknown> =>
     channel.request('call', { port, method, args })
   // The other process answers with what the port promises; only the types are lost on the way.
@@ -85,8 +86,9 @@ function remoteAdapter(channel: Channel, opened: { name: string; artifacts: bool
       withdraw: ask('queue', 'withdraw'),
       locate: ask('queue', 'locate'),
     },
-    inbox: { send: ask('inbox', 'send'), receive: remoteReceive(channel) },
+    inbox: { send: ask('inbox', 'send'), peek: ask('inbox', 'peek'), receive: remoteReceive(channel) },
     ...(opened.artifacts ? { artifacts } : {}),
+    ...(opened.snapshots ? { snapshots: { load: list('snapshots', 'load'), save: remoteSave(channel) } } : {}),
     diagnose: ask('adapter', 'diagnose'),
     close: ask('adapter', 'close'),
   }
@@ -95,11 +97,11 @@ function remoteAdapter(channel: Channel, opened: { name: string; artifacts: bool
 function remoteConsume(channel: Channel): TaskQueue['consume'] {
   const handlers = new Map<number, DeliveryHandler>()
   const lost = new Map<number, AbortController>()
-  channel.answer('deliver', async ({ consumer, delivery, offer, deliveries }) => {
+  channel.answer('deliver', async ({ consumer, delivery, offer, deliveries, earlierWorkers }) => {
     const controller = new AbortController()
     lost.set(delivery, controller)
     const progress = (value: unknown): void => void channel.request('progress', { delivery, value })
-    await handlers.get(consumer)?.({ offer, deliveries, signal: controller.signal, progress })
+    await handlers.get(consumer)?.({ offer, deliveries, earlierWorkers, signal: controller.signal, progress })
   })
   channel.answer('lose', ({ delivery, reason }) => lost.get(delivery)?.abort(fromWire(reason)))
   return async (lane, handler, { workerId, concurrency, claimTtlMs, signal }) => {
@@ -109,6 +111,20 @@ function remoteConsume(channel: Channel): TaskQueue['consume'] {
     const close = ({ drainMs = 0 } = {}): Promise<void> => channel.request('closeConsumer', { consumer, drainMs })
     signal?.addEventListener('abort', () => void close(), { once: true })
     return { close }
+  }
+}
+
+function remoteSave(channel: Channel): SnapshotStore['save'] {
+  const sources = new Map<number, AsyncIterator<string, undefined>>()
+  channel.answer('nextPiece', ({ save }) => {
+    const source = sources.get(save)
+    if (source === undefined) throw new Error(`There is no save ${save} here.`)
+    return source.next()
+  })
+  return (runId, pieces) => {
+    const save = sources.size + 1
+    sources.set(save, pieces[Symbol.asyncIterator]())
+    return channel.request('save', { save, runId })
   }
 }
 

@@ -13,7 +13,8 @@ export function serveAdapter<Options>(open: (options: Options) => Promise<Adapte
   channel.answer('open', async (options) => {
     const adapter = await open(options as Options)
     answerFor(channel, adapter)
-    return { name: adapter.name, artifacts: adapter.artifacts !== undefined }
+    const { name, artifacts, snapshots } = adapter
+    return { name, artifacts: artifacts !== undefined, snapshots: snapshots !== undefined }
   })
 }
 
@@ -28,6 +29,10 @@ function answerFor(channel: Channel, adapter: Adapter): void {
   channel.answer('put', async ({ chunks, bytesMax }) => {
     if (adapter.artifacts === undefined) throw new Error('This adapter has no artifact store.')
     return adapter.artifacts.put(iterate(chunks), bytesMax)
+  })
+  channel.answer('save', async ({ save, runId }) => {
+    if (adapter.snapshots === undefined) throw new Error('This adapter keeps no snapshots.')
+    await adapter.snapshots.save(runId, piecesOf(channel, save))
   })
   answerForQueue(channel, adapter)
   answerForInbox(channel, adapter)
@@ -44,7 +49,8 @@ function answerForQueue(channel: Channel, { queue }: Adapter): void {
       deliveries.set(delivery, handed)
       const lose = (): void => void channel.request('lose', { delivery, reason: toWire(handed.signal.reason) })
       handed.signal.addEventListener('abort', lose, { once: true })
-      await channel.request('deliver', { consumer, delivery, offer: handed.offer, deliveries: handed.deliveries })
+      const { offer, deliveries: times, earlierWorkers } = handed
+      await channel.request('deliver', { consumer, delivery, offer, deliveries: times, earlierWorkers })
     }
     consumers.set(consumer, await queue.consume(lane, handler, options))
   })
@@ -64,6 +70,15 @@ function answerForInbox(channel: Channel, { inbox }: Adapter): void {
     )
   })
   channel.answer('endReceiver', ({ receiver }) => receivers.get(receiver)?.abort())
+}
+
+/** As they come from the other process. */
+async function* piecesOf(channel: Channel, save: number): AsyncIterable<string> {
+  for (;;) {
+    const next = await channel.request('nextPiece', { save })
+    if (next.done === true) return
+    yield next.value
+  }
 }
 
 const isIterable = (value: unknown): value is AsyncIterable<unknown> =>

@@ -1,4 +1,13 @@
-import type { Adapter, ArtifactStore, CommitLog, Inbox, Lease, Leases, TaskQueue } from '@reprise/core/adapter'
+import type {
+  Adapter,
+  ArtifactStore,
+  CommitLog,
+  Inbox,
+  Lease,
+  Leases,
+  SnapshotStore,
+  TaskQueue,
+} from '@reprise/core/adapter'
 import { eventually, within } from '../eventually.js'
 import { codeOf, collect, reasonCode } from '../outcome.js'
 import { message, startReceiver } from '../sample-messages.js'
@@ -42,6 +51,7 @@ const queueCalls: Calls<TaskQueue> = {
 }
 const inboxCalls: Calls<Inbox> = {
   send: (inbox) => inbox.send(run, [message('worker-1', 1)]),
+  peek: (inbox) => inbox.peek(run, 1),
   receive: (inbox) => inbox.receive(run, async () => {}, new AbortController().signal),
 }
 const artifactCalls: Calls<ArtifactStore> = {
@@ -50,7 +60,12 @@ const artifactCalls: Calls<ArtifactStore> = {
   read: (artifacts) => collect(artifacts.read(stored)),
 }
 
-async function* collectNothing(): AsyncIterable<Uint8Array> {}
+const snapshotCalls: Calls<SnapshotStore> = {
+  load: (snapshots) => collect(snapshots.load(run)),
+  save: (snapshots) => snapshots.save(run, collectNothing()),
+}
+
+async function* collectNothing(): AsyncIterable<never> {}
 
 async function codesOf<Port>(port: Port, calls: Calls<Port>): Promise<Record<string, string>> {
   const codes: Record<string, string> = {}
@@ -82,6 +97,9 @@ export function closingSuite({ describe, it, expect, longTtlMs }: Suite): void {
       expect(await codesOf(adapter.inbox, inboxCalls)).toEqual(allClosed(inboxCalls))
       if (adapter.artifacts !== undefined) {
         expect(await codesOf(adapter.artifacts, artifactCalls)).toEqual(allClosed(artifactCalls))
+      }
+      if (adapter.snapshots !== undefined) {
+        expect(await codesOf(adapter.snapshots, snapshotCalls)).toEqual(allClosed(snapshotCalls))
       }
       expect(await codeOf(() => adapter.diagnose())).toBe('CLOSED')
     })

@@ -66,11 +66,17 @@ export function crashSuite({ describe, it, expect, ttlMs, capabilities }: Suite)
     it('delivers again and again what kills every worker, and counts', async ({ open, openMortal }) => {
       const coordinator = await open()
       await coordinator.queue.offer([offerOf('poison')])
+      const dead: string[] = []
       for (let generation = 1; generation <= 3; generation++) {
         const dying = await openMortal()
-        const worker = await startWorker(dying.adapter, { claimTtlMs: ttlMs }, forever)
+        const workerId = `dying-${generation}`
+        const worker = await startWorker(dying.adapter, { claimTtlMs: ttlMs, workerId }, forever)
         await eventually(`delivery ${generation} is made`, () => worker.deliveries.length >= 1)
-        expect(worker.deliveries[0]?.deliveries).toBe(generation)
+        const [delivery] = worker.deliveries
+        expect(delivery?.deliveries).toBe(generation)
+        // Who had it before, from an adapter that keeps it.
+        expect(delivery?.earlierWorkers ?? dead).toEqual(dead)
+        dead.push(workerId)
         await dying.kill()
       }
     })

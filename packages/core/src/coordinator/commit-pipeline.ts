@@ -1,6 +1,6 @@
 import { decideCommand, type InternalCommand } from '../flow/decide-command.js'
 import { decideRest } from '../flow/decide-lock.js'
-import type { DecideContext, Decided, Decision } from '../flow/decision.js'
+import type { ContextBasis, DecideContext, Decided, Decision } from '../flow/decision.js'
 import { reduceEvent } from '../flow/reduce-event.js'
 import { encodeCommit } from '../log/commit-record.js'
 import type { CommitLog } from '../ports/commit-log.js'
@@ -9,11 +9,12 @@ import type { Command } from '../protocol/commands.js'
 import { isRepriseError, RepriseError } from '../protocol/errors.js'
 import type { Cause, RunEvent } from '../protocol/events.js'
 import type { RunId } from '../protocol/ids.js'
-import { limits } from '../protocol/limits.js'
+import type { RunState } from '../protocol/state.js'
 import { isoTime } from '../protocol/time.js'
+import { type DurableAt, DurableReads, type Snapshot } from './durable-reads.js'
 import type { LoadedRun } from './load-run.js'
 import { type RunStatus, statusOf } from './run-status.js'
-import { splitDecision } from './split-decision.js'
+import { eventBytesMax, splitDecision, withCause, withinOneCommit } from './split-decision.js'
 
 /** A commit that is durable, with what follows from it. */
 export interface DurableCommit extends Pick<Decided, 'offers' | 'withdrawals'> {
@@ -57,13 +58,19 @@ interface Batch {
   readonly settle: { resolve: () => void; reject: (error: unknown) => void }
 }
 
+/** How a decision came to be asked for. */
+export interface SubmitOptions {
+  /** The inbox message that it answers. */
+  readonly cause?: Cause
+  /** The run as whoever asks knows it. */
+  readonly basis?: ContextBasis
+  readonly projection?: string
+}
+
 const appendBackoffMs = 50
 const appendBackoffMaxMs = 2_000
 /** An append without an answer for so long stops the coordinator: its outcome is not known. Milliseconds. */
 const appendTimeoutMs = 30_000
-/** Room for the events of a commit, each with its separator: everything else has 2 KiB. */
-const eventBytesMax = limits.commitBytesMax - 2048
-
 /**
  * Decides commands one after the other and appends what follows, in groups: what is decided while one append is under
  * way goes into the next commit. The state runs ahead of the log by the commits under way; nothing of it is shown
@@ -71,13 +78,15 @@ const eventBytesMax = limits.commitBytesMax - 2048
  */
 export class CommitPipeline {
   private readonly batches: Batch[] = []
-  private readonly loaded: { commits: number; head: string }
+  private readonly loaded: { commits: number; head: string; first: string | null }
+  private readonly reads = new DurableReads()
   private version: number
   private flushing = false
   private scheduled = false
   private appendStartedAt: number | null = null
   private stopped: RepriseError | null = null
   private advancing = false
+  private catchingUp = true
   private current: Batch | null = null
   /** Ahead of the log by what is under way. Read only. */
   readonly state: LoadedRun['state']
@@ -85,17 +94,20 @@ export class CommitPipeline {
   status: RunStatus
 
   constructor(private readonly options: PipelineOptions) {
-    const { state, commits, head } = options.loaded
+    const { state, commits, head, first } = options.loaded
     this.state = state
     this.version = state.version
-    this.loaded = { commits, head }
+    this.loaded = { commits, head, first }
     this.status = statusOf(state)
   }
 
   /** Decides at once; resolves when what follows is durable. A refusal is a value; rejects when the pipeline stopped. */
-  async submit(command: Command | InternalCommand, cause?: Cause): Promise<Decision> {
+  async submit(command: Command | InternalCommand, options: SubmitOptions = {}): Promise<Decision> {
     if (this.stopped !== null) throw this.stopped
-    const decision = decideCommand(this.state, command, this.context())
+    const { cause, basis, projection } = options
+    const context = { ...this.context(), ...(basis && { basis }), ...(projection && { projection }) }
+    let decision = decideCommand(this.state, command, context)
+    if (decision.ok && decision.atomic) decision = withinOneCommit(decision, this.options.runId, cause)
     if (!decision.ok || decision.events.length === 0) {
       // It was judged by a state that may not be durable yet: it must not be told before that is.
       await this.drained()
@@ -121,8 +133,14 @@ export class CommitPipeline {
     })
   }
 
+  /** Everything that had come back is recorded: what is asked for now may go out. Before, it is planned. */
+  caughtUp(): void {
+    this.catchingUp = false
+  }
+
   /** From now on planned tasks go out as slots become free. */
   letOut(): void {
+    this.catchingUp = false
     this.advancing = true
     this.poke()
   }
@@ -131,6 +149,25 @@ export class CommitPipeline {
   async drained(): Promise<void> {
     await (this.batches.at(-1) ?? this.current)?.durable
     if (this.stopped !== null) throw this.stopped
+  }
+
+  /**
+   * What `read` makes of the state that a durable commit leaves, with where that is in the log. Nothing of what is under
+   * way is seen: `read` runs at once if nothing is, else with the next commit that the state does not run ahead of.
+   */
+  snapshot<T>(read: (state: RunState) => T): Promise<Snapshot<T>> {
+    if (this.stopped !== null) return Promise.reject(this.stopped)
+    const reading = this.reads.ask(() => read(this.state))
+    if (this.idle) {
+      this.reads.take()
+      this.reads.show(this.durableAt)
+    }
+    return reading
+  }
+
+  /** Position of the newest durable commit; `first` is the hash of the first one. */
+  get position(): { readonly commits: number; readonly head: string; readonly first: string | null } {
+    return this.loaded
   }
 
   /** Nothing decided waits for its commit. */
@@ -164,12 +201,19 @@ export class CommitPipeline {
     // The one under way too: its append may never answer.
     this.current?.settle.reject(error)
     for (const batch of this.batches.splice(0)) batch.settle.reject(error)
+    this.reads.reject(error)
     this.options.onStopped(error)
   }
 
-  private context(): DecideContext {
+  private get durableAt(): DurableAt {
+    const { head: hash, commits, first } = this.loaded
+    return { version: this.version, hash, commits, first }
+  }
+
+  context(): DecideContext {
     const nowMs = this.options.runtime.now()
-    return { nowMs, now: isoTime(nowMs), holderId: this.options.actor }
+    const always = { nowMs, now: isoTime(nowMs), holderId: this.options.actor }
+    return this.catchingUp ? { ...always, isCatchingUp: true } : always
   }
 
   /** A decision that fits into one commit stands in one: a crash leaves all of it or nothing. */
@@ -236,7 +280,11 @@ export class CommitPipeline {
         // Once per commit, not per command: fill the slots, then leave the mode that the next reader finds.
         if (this.batches.length <= 1 && this.stopped === null) this.finish()
         const batch = this.batches.shift()
-        if (batch === undefined) return
+        if (batch === undefined) {
+          this.reads.take()
+          this.reads.show(this.durableAt)
+          return
+        }
         await this.commit(batch)
       }
     } catch (error) {
@@ -266,11 +314,14 @@ export class CommitPipeline {
     const header = { index, version, epoch: batch.epoch, at: batch.at, actor: this.options.actor, prev }
     const record = encodeCommit(header, batch.texts)
     const status = batch.status ?? statusOf(this.state)
+    // Later decisions may be folded while this one is being written; now they are not.
+    if (batch.status === null) this.reads.take()
     this.current = batch
     await this.append(record)
     if (this.stopped !== null) return
     this.loaded.commits = index + 1
     this.loaded.head = record.hash
+    this.loaded.first ??= record.hash
     this.version = version
     this.status = status
     this.options.onDurable({
@@ -282,6 +333,7 @@ export class CommitPipeline {
       status,
     })
     batch.settle.resolve()
+    this.reads.show(this.durableAt)
   }
 
   private async append(record: ReturnType<typeof encodeCommit>): Promise<void> {
@@ -305,13 +357,6 @@ export class CommitPipeline {
       }
     }
   }
-}
-
-/** Only the last one says that the message is decided: a redelivery after a crash in between must go on, not end. */
-function withCause(events: readonly RunEvent[], cause: Cause): RunEvent[] {
-  const unfinished: Cause = { ...cause, more: true }
-  const last = events.length - 1
-  return events.map((event, i) => ({ ...event, cause: i === last ? cause : unfinished }))
 }
 
 const lockLost = (runId: RunId, index: number, cause?: unknown): RepriseError =>

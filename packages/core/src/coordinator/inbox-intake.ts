@@ -1,5 +1,5 @@
 import type { JudgedReceipt } from '../flow/decide-receipts.js'
-import type { Decision } from '../flow/decision.js'
+import type { ContextBasis, Decision, Refusal } from '../flow/decision.js'
 import {
   firstFailingGate,
   type IncomingReceipt,
@@ -11,12 +11,14 @@ import { isDecided } from '../flow/senders.js'
 import type { ArtifactStore } from '../ports/artifact-store.js'
 import type { InboxMessage } from '../ports/inbox.js'
 import type { Runtime } from '../ports/runtime.js'
-import { commandSchema } from '../protocol/commands.js'
-import { RepriseError } from '../protocol/errors.js'
-import type { TaskId } from '../protocol/ids.js'
+import { asksFor, type Command, commandSchema } from '../protocol/commands.js'
+import { isRepriseError, RepriseError } from '../protocol/errors.js'
+import type { Cause } from '../protocol/events.js'
+import type { RunId, TaskId } from '../protocol/ids.js'
 import type { RunState } from '../protocol/state.js'
 import { answered } from './answered.js'
-import type { CommitPipeline } from './commit-pipeline.js'
+import type { CommitPipeline, SubmitOptions } from './commit-pipeline.js'
+import { readToken } from './context-token.js'
 
 /** Slower than any disk that is still of use: 1 MB/s. */
 const slowestBytesPerMs = 1000
@@ -26,6 +28,8 @@ export type OutputCheck = (kind: string, output: unknown) => string | null
 
 export interface IntakeOptions {
   readonly pipeline: CommitPipeline
+  /** Decides a command from outside. */
+  readonly command: (command: Command, options: SubmitOptions) => Promise<Decision>
   readonly artifacts: ArtifactStore | undefined
   readonly runtime: Runtime
   readonly outputProblem: OutputCheck
@@ -51,11 +55,19 @@ export async function takeIn(
   const receipts = fresh.filter((message) => message.kind === 'receipt')
   const commands = fresh.filter((message) => message.kind === 'command')
   if (receipts.length > 0) await record(receipts, options)
+  if (caughtUp) pipeline.caughtUp()
   // Commands wait for the gates, and what stands behind them waits with them.
   options.onReceiptsRecorded(receipts.length, caughtUp || commands.length > 0)
   if (commands.length === 0) return pipeline.drained()
   await options.resumed
-  await Promise.all(commands.map((message) => obey(message, pipeline)))
+  const answers: Promise<void>[] = []
+  for (const { sender, seq, body } of commands) {
+    const asked = readCommand(body, pipeline)
+    answers.push(obey(asked, { sender, seq }, options))
+    // It waits for the state file first: what was asked for behind it must not be decided before it.
+    if ('command' in asked && asksFor(asked.command, ['complete'])) await Promise.all(answers)
+  }
+  await Promise.all(answers)
 }
 
 /** A transport may hand over the same message twice at once: a send whose answer was lost is sent again. */
@@ -123,37 +135,58 @@ function check(outputProblem: OutputCheck, kind: string, output: unknown): strin
   }
 }
 
-async function obey({ sender, seq, body }: InboxMessage, pipeline: CommitPipeline): Promise<void> {
-  const cause = { sender, seq }
-  const parsed = parseCommand(body)
-  if (parsed.command === null) {
-    const refusal = { code: 'INVALID_INPUT' as const, message: parsed.problem }
-    mustBeDecided(await pipeline.submit({ type: 'refuse-command', command: parsed.name, refusal }, cause))
-    return
-  }
-  const decision = await pipeline.submit(parsed.command, cause)
+async function obey(asked: Asked, cause: Cause, options: IntakeOptions): Promise<void> {
+  const { pipeline } = options
+  if ('refusal' in asked) return refuseOnRecord(asked.name, asked.refusal, cause, pipeline)
+  const { command, basis } = asked
+  const decision = await options.command(command, { cause, ...(basis && { basis }) })
   if (decision.ok && decision.events.length > 0) return
   const refusal = decision.ok
     ? { code: 'NO_CHANGE' as const, message: 'Everything that the command asks for is in the log already.' }
     : decision.refusal
-  mustBeDecided(await pipeline.submit({ type: 'refuse-command', command: parsed.command.type, refusal }, cause))
+  await refuseOnRecord(command.type, refusal, cause, pipeline)
 }
 
-function parseCommand(body: string) {
+async function refuseOnRecord(
+  command: string,
+  refusal: Refusal,
+  cause: Cause,
+  pipeline: CommitPipeline,
+): Promise<void> {
+  mustBeDecided(await pipeline.submit({ type: 'refuse-command', command, refusal }, { cause }))
+}
+
+type Asked =
+  | { readonly command: Command; readonly basis?: ContextBasis }
+  | { readonly name: string; readonly refusal: Refusal }
+
+/** A command as it came, with the context token that may stand beside its fields. */
+function readCommand(body: string, { state, position }: CommitPipeline): Asked {
   let value: unknown
   try {
     value = JSON.parse(body)
   } catch (error) {
-    return { name: 'unreadable', command: null, problem: `The command is not JSON: ${(error as Error).message}` }
+    return invalid('unreadable', `The command is not JSON: ${(error as Error).message}`)
   }
-  const parsed = commandSchema.safeParse(value)
-  if (parsed.success) return { name: parsed.data.type, command: parsed.data, problem: '' }
-  const name =
-    typeof value === 'object' && value !== null && 'type' in value ? String(value.type).slice(0, 64) : 'unknown'
-  const [issue] = parsed.error.issues
-  return {
-    name,
-    command: null,
-    problem: `The command is invalid at ${issue?.path.join('.') || 'its top'}: ${issue?.message}`,
+  const { token, ...fields } = (typeof value === 'object' && value !== null ? value : { type: value }) as {
+    token?: unknown
+    type?: unknown
+  }
+  const parsed = commandSchema.safeParse(fields)
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues
+    const name = fields.type === undefined ? 'unknown' : String(fields.type).slice(0, 64)
+    return invalid(name, `The command is invalid at ${issue?.path.join('.') || 'its top'}: ${issue?.message}`)
+  }
+  if (token === undefined) return { command: parsed.data }
+  try {
+    const { runId, version, epoch, lock } = state
+    const log = { version, epoch, holder: lock?.holder.id ?? null }
+    return { command: parsed.data, basis: readToken(runId as RunId, String(token), position.first ?? '', log) }
+  } catch (error) {
+    if (!isRepriseError(error)) throw error
+    return { name: parsed.data.type, refusal: { code: error.code, message: error.message } }
   }
 }
+
+const invalid = (name: string, message: string): Asked => ({ name, refusal: { code: 'INVALID_INPUT', message } })

@@ -1,8 +1,10 @@
 import { z } from 'zod'
 import { genesisHash } from '../log/commit-record.js'
 import type { Adapter } from '../ports/adapter.js'
+import type { CommitLog } from '../ports/commit-log.js'
 import type { Lease } from '../ports/leases.js'
 import type { Runtime } from '../ports/runtime.js'
+import type { StateFileStore } from '../ports/state-file.js'
 import { type ErrorCode, isRepriseError, RepriseError } from '../protocol/errors.js'
 import { type Mode, modes, type ResumeGate } from '../protocol/events.js'
 import { type RunId, runIdSchema } from '../protocol/ids.js'
@@ -10,8 +12,9 @@ import { canonicalJson, exceedsJsonBytes } from '../protocol/json.js'
 import { limits } from '../protocol/limits.js'
 import { type Policy, type PolicyInput, policySchema } from '../protocol/policy.js'
 import type { RunState } from '../protocol/state.js'
+import { stateFileAt } from '../runtime/state-file-at.js'
 import { systemRuntime } from '../runtime/system-runtime.js'
-import { type LoadedRun, loadRun } from './load-run.js'
+import { type LoadedRun, type LoadOptions, loadRun } from './load-run.js'
 import type { OutputSchema } from './output-schema.js'
 import { resumeRun } from './resume-run.js'
 import type { Run } from './run.js'
@@ -30,15 +33,31 @@ export interface OpenRunOptions {
   readonly takeover?: 'when-dead' | 'now'
   /** How long to wait for a live holder to let go. Milliseconds, default 0. */
   readonly waitForMs?: number
-  /** The mode that the caller believes the run to be in; a difference is corrected, on record. */
+  /** The mode that the caller believes the run to be in; a difference is corrected, on record, unless the run has ended. */
   readonly expectMode?: Mode
-  /** Bounds the resume gates. Milliseconds. */
+  /** Bounds the resume gates (`GATE_FAILED`), and then the rest of the inbox (`TIMEOUT`). Milliseconds, default 60,000. */
   readonly resumeTimeoutMs?: number
   /**
    * How long a commit that the adapter cannot take is tried again, so that a server may restart or a disk be freed.
    * After it the coordinator stops with `ADAPTER_UNAVAILABLE`. Milliseconds, default 60,000.
    */
   readonly appendPatienceMs?: number
+  /**
+   * A Markdown file that says where the run stands, for people and for programs without a log: written after commits that
+   * change it, repaired when it differs. A path, or `true` for `docs/<run id>-state.md`. Default: none is kept.
+   */
+  readonly stateFile?: boolean | string | StateFileStore
+  /**
+   * `whole`: every commit is read and checked, however many there are. `newest` (default): a snapshot may stand for the
+   * older ones, see `snapshotEveryEvents`.
+   */
+  readonly replay?: 'newest' | 'whole'
+  /**
+   * After how many events a snapshot is kept, in the background, if the adapter keeps any: an opening reads what is behind
+   * the last one that was kept. One is also kept when the run is closed, if there are 2,000 events, or so many, behind the
+   * one before. 0: none. Default 50,000.
+   */
+  readonly snapshotEveryEvents?: number
   /** Closes the run when it aborts; before it is open, `openRun` rejects with `ABORTED`. */
   readonly signal?: AbortSignal
   readonly runtime?: Runtime
@@ -60,6 +79,18 @@ const optionsSchema = z.strictObject({
   expectMode: z.enum(modes).optional(),
   resumeTimeoutMs: z.number().min(1).default(60_000),
   appendPatienceMs: z.number().min(0).default(60_000),
+  stateFile: z
+    .union([
+      z.boolean(),
+      z.string().min(1),
+      z.custom<StateFileStore>(
+        (value) => typeof value === 'object' && typeof (value as StateFileStore | null)?.replace === 'function',
+        'pass true, a path, or what stateFileAt returns',
+      ),
+    ])
+    .default(false),
+  replay: z.enum(['newest', 'whole']).default('newest'),
+  snapshotEveryEvents: z.number().int().min(0).default(50_000),
   tasks: z
     .array(
       z.custom<OutputSchema>(
@@ -75,6 +106,8 @@ const optionsSchema = z.strictObject({
 })
 type Parsed = z.output<typeof optionsSchema>
 
+/** What opening has to give back what it holds once its signal has aborted. Milliseconds. */
+const abortGraceMs = 15_000
 /** Zombies that append while we take over make us start again, this often. */
 const takeoverTriesMax = 5
 
@@ -94,10 +127,36 @@ const gateOfCode: Partial<Record<ErrorCode, ResumeGate>> = {
 export async function openRun(options: OpenRunOptions): Promise<Run> {
   const parsed = parseOptions(options)
   try {
-    return await open(options, parsed)
+    return await unlessAborted(open(options, parsed), options)
   } catch (error) {
     throw namingGate(error)
   }
+}
+
+/**
+ * Opening looks at the signal between its calls and gives back what it holds. A port that does not answer at all must not
+ * keep who wants to leave: what opens later all the same is let go.
+ */
+async function unlessAborted(opening: Promise<Run>, { signal, runId, runtime = systemRuntime }: OpenRunOptions) {
+  if (signal === undefined) return opening
+  const done = new AbortController()
+  const silence = new Promise<null>((resolve) => {
+    const onAbort = () => void runtime.sleep(abortGraceMs, done.signal).then(() => resolve(null))
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true, signal: done.signal })
+  })
+  try {
+    const run = await Promise.race([opening, silence])
+    if (run !== null) return run
+  } finally {
+    done.abort()
+  }
+  opening.then((run) => run.close()).catch(() => {})
+  throw new RepriseError(
+    'ABORTED',
+    `Opening run ${runId} was aborted, and a call of its adapter has not ended for ${abortGraceMs} ms since. Open it again to go on.`,
+    { details: { runId } },
+  )
 }
 
 async function open(options: OpenRunOptions, parsed: Parsed): Promise<Run> {
@@ -116,11 +175,14 @@ async function open(options: OpenRunOptions, parsed: Parsed): Promise<Run> {
       expectMode: parsed.expectMode ?? null,
       timeoutMs: parsed.resumeTimeoutMs,
       appendPatienceMs: parsed.appendPatienceMs,
+      stateFile: storeOf(parsed),
+      snapshotEveryEvents: parsed.snapshotEveryEvents,
       signal: options.signal,
     })
+  const snapshots = parsed.replay === 'whole' ? undefined : adapter.snapshots
   const heldUntil = runtime.now() + parsed.waitForMs
   for (let tries = 1; ; tries++) {
-    const seen = await loadRun(adapter.log, parsed.runId)
+    const seen = await loadRun(adapter.log, parsed.runId, { snapshots })
     checkSameRun(parsed, options.policy, seen.state)
     if (seen.state.mode === 'closed') return resume(seen, null)
     const lease = await takeLease({
@@ -130,7 +192,7 @@ async function open(options: OpenRunOptions, parsed: Parsed): Promise<Run> {
     })
     try {
       // Whoever held the lease before may have written until the end.
-      const loaded = await reloadIfBehind(adapter, parsed.runId, seen)
+      const loaded = await reloadIfBehind(adapter.log, parsed.runId, seen, { snapshots })
       checkSameRun(parsed, options.policy, loaded.state)
       if (loaded.state.mode !== 'closed') return await resume(loaded, lease)
       await adapter.leases.release(lease)
@@ -142,15 +204,21 @@ async function open(options: OpenRunOptions, parsed: Parsed): Promise<Run> {
   }
 }
 
+function storeOf({ stateFile, runId }: Parsed): StateFileStore | null {
+  if (typeof stateFile === 'object') return stateFile
+  if (stateFile === false) return null
+  return stateFileAt(stateFile === true ? `docs/${runId}-state.md` : stateFile)
+}
+
 function namingGate(error: unknown): unknown {
   const gate = isRepriseError(error) ? gateOfCode[error.code] : undefined
   if (!isRepriseError(error) || gate === undefined || 'gate' in error.details) return error
   return new RepriseError(error.code, error.message, { cause: error.cause, details: { ...error.details, gate } })
 }
 
-async function reloadIfBehind(adapter: Adapter, runId: RunId, seen: LoadedRun): Promise<LoadedRun> {
-  const head = await adapter.log.head(runId)
-  return (head?.hash ?? genesisHash) === seen.head ? seen : loadRun(adapter.log, runId)
+async function reloadIfBehind(log: CommitLog, runId: RunId, seen: LoadedRun, options: LoadOptions): Promise<LoadedRun> {
+  const head = await log.head(runId)
+  return (head?.hash ?? genesisHash) === seen.head ? seen : loadRun(log, runId, options)
 }
 
 function parseOptions(options: OpenRunOptions): Parsed {

@@ -1,14 +1,16 @@
-import { budgetEvidence, type OpenCommand } from '../flow/decide-lock.js'
+import type { OpenCommand } from '../flow/decide-lock.js'
+import { checkBudget, checkMode, checkOutstanding, checkStatus, type GateFinding } from '../flow/resume-checks.js'
 import { ResumeLedger } from '../flow/resume-gates.js'
 import type { Adapter } from '../ports/adapter.js'
 import type { Lease } from '../ports/leases.js'
 import type { Runtime } from '../ports/runtime.js'
-import { RepriseError } from '../protocol/errors.js'
-import { type Holder, type Mode, resumeGates } from '../protocol/events.js'
+import type { StateFileStore } from '../ports/state-file.js'
+import { isRepriseError, RepriseError } from '../protocol/errors.js'
+import { type Holder, type Mode, type ResumeGate, resumeGates } from '../protocol/events.js'
 import type { RunId } from '../protocol/ids.js'
 import { limits } from '../protocol/limits.js'
 import { isoTime } from '../protocol/time.js'
-import type { LoadedRun } from './load-run.js'
+import { integrityEvidence, type LoadedRun } from './load-run.js'
 import type { OutputSchema } from './output-schema.js'
 import { Run } from './run.js'
 import { RunCore } from './run-core.js'
@@ -27,6 +29,8 @@ export interface ResumeOptions {
   readonly expectMode: Mode | null
   readonly timeoutMs: number
   readonly appendPatienceMs: number
+  readonly stateFile: StateFileStore | null
+  readonly snapshotEveryEvents: number
   readonly signal: AbortSignal | undefined
 }
 
@@ -40,8 +44,12 @@ export async function resumeRun(options: ResumeOptions): Promise<Run> {
   const ledger = new ResumeLedger()
   const corrections: string[] = []
   // What the log said before we touched it.
-  const found = { mode: state.mode, status: state.status, version: state.version, lock: state.lock }
-  ledger.pass('log-integrity', `${loaded.commits} commits, ${found.version} events, head ${loaded.head}`)
+  const found = { version: state.version, hash: loaded.head, lock: state.lock }
+  const [mode, status] = [checkMode(state, options.expectMode), checkStatus(state)]
+  ledger.pass('log-integrity', integrityEvidence(loaded))
+  if (loaded.basis.dropped !== null) {
+    corrections.push(`snapshot: left aside, since ${loaded.basis.dropped}; the whole log was read`)
+  }
   ledger.pass('upcast', 'every event has a type and version that this library knows')
 
   const schemas = new Map(options.tasks.map((task) => [task.kind, task]))
@@ -49,10 +57,15 @@ export async function resumeRun(options: ResumeOptions): Promise<Run> {
     ...{ adapter, runId, runtime, loaded, lease },
     actor: holder.id,
     appendPatienceMs: options.appendPatienceMs,
+    stateFile: options.stateFile,
+    snapshotEveryEvents: options.snapshotEveryEvents,
     outputProblem: (kind, output) => schemas.get(kind)?.outputIssues(output) ?? null,
   })
   if (lease === null) {
+    if (mode.problem !== null) throw contradiction(runId, 'mode', mode.problem)
     core.feed.close(null)
+    // It may have ended just before the last write.
+    await core.stateFile?.repair(found)
     return new Run(core, ledger.results)
   }
   core.hold()
@@ -70,29 +83,22 @@ export async function resumeRun(options: ResumeOptions): Promise<Run> {
       `epoch ${core.pipeline.status.epoch} in the log${found.lock === null ? '' : `, after ${found.lock.holder.id}`}`,
     )
 
-    if (options.expectMode !== null && options.expectMode !== found.mode) {
-      corrections.push(`mode: the caller expected ${options.expectMode}, the log says ${found.mode}; the log is right`)
+    const check = (gate: ResumeGate, { problem, evidence, corrections: wrong }: GateFinding): void => {
+      if (problem !== null) throw contradiction(runId, gate, problem)
+      corrections.push(...wrong)
+      ledger.pass(gate, evidence)
     }
-    ledger.pass('mode', opening === null ? `the log says ${found.mode}` : 'a new run')
-    ledger.pass('status', opening === null ? `the log says ${found.status}` : 'a new run')
+    check('mode', mode)
+    check('status', status)
+    check('outstanding', checkOutstanding(core.pipeline.state, isoTime(runtime.now())))
 
-    const { counts } = core.pipeline.state
-    const now = isoTime(runtime.now())
-    const overdue = [...state.tasks.values()].filter(
-      (task) => task.phase === 'out' && (task.deadlineAt ?? now) < now,
-    ).length
-    ledger.pass(
-      'outstanding',
-      `${counts.out} attempts out, ${overdue} of them overdue; ${counts.planned} tasks planned`,
-    )
-
-    await within(core.receivePending(), options, core, 'Nothing was dispatched.')
+    await within(core.receivePending(), options, core, 'receipts-pending')
     const { received } = core.pipeline.state.counts
     ledger.pass('receipts-pending', `${core.pendingReceipts} receipts had arrived; ${received} wait for a decision`)
 
     const nowMs = runtime.now()
-    ledger.pass('budget', budgetEvidence(core.pipeline.state, { nowMs, now: isoTime(nowMs), holderId: holder.id }))
-    ledger.pass('state-file', 'the run has no state file')
+    check('budget', checkBudget(core.pipeline.state, { nowMs, now: isoTime(nowMs), holderId: holder.id }))
+    ledger.pass('state-file', await checkStateFile(core, found, corrections))
 
     const gates = ledger.results
     const redelivered = core.pipeline.state.counts.out
@@ -100,17 +106,47 @@ export async function resumeRun(options: ResumeOptions): Promise<Run> {
     if (!finished.ok) throw new RepriseError(finished.refusal.code, finished.refusal.message)
     const run = new Run(core, gates)
     core.begin()
-    await within(core.inboxCaughtUp, options, core, 'What was out has been offered again.')
+    await within(core.inboxCaughtUp, options, core, null)
     closeOnAbort(run, options.signal)
     return run
   } catch (error) {
-    await recordFailure(core, ledger, error as Error)
-    core.pipeline.stop(
-      error instanceof RepriseError ? error : new RepriseError('GATE_FAILED', String(error), { cause: error }),
-    )
+    const failure = naming(error, runId, ledger)
+    await recordFailure(core, ledger, failure)
+    core.pipeline.stop(failure)
     await core.close('a resume gate failed')
-    throw error
+    throw failure
   }
+}
+
+/** The gates that could not be passed because the log says what no decision leads to. */
+const contradiction = (runId: RunId, gate: ResumeGate, problem: string): RepriseError =>
+  new RepriseError(
+    'GATE_FAILED',
+    `Resume gate ${gate} of run ${runId} did not pass: ${problem}. Nothing was decided on it, nothing was dispatched. No version of this library should have written such a log: keep a copy of it, report it, and open a new run for what is left to do.`,
+    { details: { runId, gate } },
+  )
+
+/** The error with the gate that it kept from passing, if there was one left to pass. */
+function naming(error: unknown, runId: RunId, ledger: ResumeLedger): RepriseError {
+  const gate = resumeGates[ledger.results.length]
+  if (!isRepriseError(error)) {
+    const message = `Resuming run ${runId}${gate === undefined ? '' : ` at gate ${gate}`} failed unexpectedly: ${(error as Error)?.message ?? error}. Open the run again; if that fails too, report it with the log of the run.`
+    return new RepriseError('GATE_FAILED', message, { cause: error, details: { runId, ...(gate && { gate }) } })
+  }
+  if (gate === undefined || 'gate' in error.details) return error
+  return new RepriseError(error.code, error.message, { cause: error.cause, details: { ...error.details, gate } })
+}
+
+async function checkStateFile(
+  { stateFile }: RunCore,
+  found: { readonly version: number; readonly hash: string },
+  corrections: string[],
+): Promise<string> {
+  if (stateFile === null) return 'no state file is kept'
+  const drift = await stateFile.repair(found)
+  if (drift === null) return `${stateFile.path} is that of the log`
+  corrections.push(`state file: ${drift.text}`.slice(0, limits.textMax))
+  return drift.text.slice(0, limits.textMax)
 }
 
 /** Puts the gate that did not pass into the log, if we hold the lock. */
@@ -131,8 +167,13 @@ function closeOnAbort(run: Run, signal: AbortSignal | undefined): void {
   run.signal.addEventListener('abort', () => signal.removeEventListener('abort', close), { once: true })
 }
 
-async function within<T>(promise: Promise<T>, options: ResumeOptions, core: RunCore, soFar: string): Promise<T> {
-  const { runId } = core
+/** `gate`: which of them waits; `null`: all have passed, and what else came meanwhile is being decided. */
+async function within<T>(
+  promise: Promise<T>,
+  options: ResumeOptions,
+  core: RunCore,
+  gate: ResumeGate | null,
+): Promise<T> {
   const { runtime, timeoutMs, signal } = options
   const done = new AbortController()
   const over = signal === undefined ? done.signal : AbortSignal.any([done.signal, signal])
@@ -140,17 +181,26 @@ async function within<T>(promise: Promise<T>, options: ResumeOptions, core: RunC
     return await Promise.race([
       promise,
       runtime.sleep(timeoutMs, over).then((): never => {
-        if (signal?.aborted) throw new RepriseError('ABORTED', `Opening run ${runId} was aborted. ${soFar}`)
-        const cause = core.intakeFailure
-        const why = cause === undefined ? '' : `, the last failure being: ${(cause as Error)?.message ?? cause}`
-        throw new RepriseError(
-          'GATE_FAILED',
-          `Resume gate receipts-pending of run ${runId} did not pass within ${timeoutMs} ms: the inbox was not read to its end${why}. ${soFar} Look at the transport, then open the run again.`,
-          { details: { runId, gate: 'receipts-pending' }, cause },
-        )
+        throw notRead(core, gate, signal?.aborted ? null : timeoutMs)
       }),
     ])
   } finally {
     done.abort()
   }
+}
+
+/** `afterMs`: `null` if the opening was aborted. */
+function notRead({ runId, intakeFailure: cause }: RunCore, gate: ResumeGate | null, afterMs: number | null) {
+  const soFar = gate === null ? 'What was out has been offered again.' : 'Nothing was dispatched.'
+  if (afterMs === null) return new RepriseError('ABORTED', `Opening run ${runId} was aborted. ${soFar}`)
+  const what =
+    gate === null
+      ? `All resume gates of run ${runId} have passed, but its inbox was not read to its end within ${afterMs} ms`
+      : `Resume gate ${gate} of run ${runId} did not pass within ${afterMs} ms: the inbox was not read to its end`
+  const why = cause === undefined ? '' : `, the last failure being: ${(cause as Error)?.message ?? cause}`
+  return new RepriseError(
+    gate === null ? 'TIMEOUT' : 'GATE_FAILED',
+    `${what}${why}. ${soFar} Look at the transport, then open the run again.`,
+    { details: { runId, ...(gate !== null && { gate }) }, cause },
+  )
 }

@@ -1,11 +1,15 @@
 import type { EventEmitter } from 'eventemitter3'
+import type { Decision } from '../flow/decision.js'
 import type { Adapter } from '../ports/adapter.js'
+import type { CommitLog } from '../ports/commit-log.js'
 import type { InboxMessage } from '../ports/inbox.js'
 import type { Lease } from '../ports/leases.js'
 import type { Runtime } from '../ports/runtime.js'
-import { RepriseError } from '../protocol/errors.js'
+import type { StateFileStore } from '../ports/state-file.js'
+import { asksFor, type Command } from '../protocol/commands.js'
+import { isRepriseError, RepriseError } from '../protocol/errors.js'
 import type { RunId, TaskId } from '../protocol/ids.js'
-import { CommitPipeline, type DurableCommit } from './commit-pipeline.js'
+import { CommitPipeline, type DurableCommit, type SubmitOptions } from './commit-pipeline.js'
 import { Deliverer } from './deliverer.js'
 import { ExpirySweep } from './expiry-sweep.js'
 import { type OutputCheck, takeIn } from './inbox-intake.js'
@@ -14,6 +18,8 @@ import type { LoadedRun } from './load-run.js'
 import { promiseWithResolvers } from './promise-with-resolvers.js'
 import { ResultFeed } from './result-feed.js'
 import type { RunEvents } from './run-events.js'
+import { SnapshotKeeper } from './snapshot-keeper.js'
+import { StateFileKeeper } from './state-file-keeper.js'
 
 /** How often the append under way is looked at. Milliseconds. */
 const watchMs = 1_000
@@ -30,6 +36,9 @@ export interface RunCoreOptions {
   readonly lease: Lease | null
   readonly outputProblem: OutputCheck
   readonly appendPatienceMs: number
+  readonly stateFile: StateFileStore | null
+  /** 0: none are kept. */
+  readonly snapshotEveryEvents: number
 }
 
 /** The shell around the flow: one held run, its commit pipeline, and the loops that live as long as it is held. */
@@ -37,6 +46,8 @@ export class RunCore {
   readonly runId: RunId
   readonly pipeline: CommitPipeline
   readonly feed: ResultFeed
+  readonly stateFile: StateFileKeeper | null
+  private readonly snapshots: SnapshotKeeper | null
   /** Where events go; set by the object that the user holds. */
   listener: EventEmitter<RunEvents> | null = null
   /** Receipts found in the inbox while gates were checked. */
@@ -76,6 +87,15 @@ export class RunCore {
       onIdle: () => this.feed.wakeAll(),
       onStopped: (error) => this.onStopped(error),
     })
+    this.stateFile =
+      options.stateFile &&
+      new StateFileKeeper({
+        ...{ store: options.stateFile, runId, runtime, pipeline: this.pipeline },
+        onDrift: (drift) => this.emit('state-file-drift', drift),
+        // The last write comes when this has ended, and nobody else tells of it.
+        onFailed: (error) => this.emit('transport-failed', error),
+      })
+    this.snapshots = snapshotKeeper(options, this.pipeline, onFailed)
     this.feed = new ResultFeed(
       this.pipeline.state,
       () => this.pipeline.idle,
@@ -92,8 +112,33 @@ export class RunCore {
     this.keeper = lease && new LeaseKeeper({ leases, lease, runtime, signal, checkFence, onFailed })
   }
 
+  get log(): CommitLog {
+    return this.options.adapter.log
+  }
+
   get signal(): AbortSignal {
     return this.ending.signal
+  }
+
+  /**
+   * Decides what somebody asks for. A run is only called complete while its state file says what the log says; whoever
+   * is told of a round, or of the end, finds it in the file as well.
+   */
+  async command(command: Command, options: SubmitOptions = {}): Promise<Decision> {
+    const { stateFile } = this
+    if (stateFile === null || !asksFor(command, ['complete', 'fail', 'round']))
+      return this.pipeline.submit(command, options)
+    try {
+      const projection = asksFor(command, ['complete']) ? await stateFile.sync() : undefined
+      const decision = await this.pipeline.submit(command, { ...options, ...(projection && { projection }) })
+      if (decision.ok) await stateFile.flush()
+      return decision
+    } catch (error) {
+      if (!isRepriseError(error, 'STATE_FILE_FAILED')) throw error
+      // It may just have been found out that the run is somebody else's.
+      if (this.signal.aborted) throw this.signal.reason
+      return { ok: false, refusal: error }
+    }
   }
 
   /** The lock is about to be taken: what an earlier coordinator left is shown, appends are watched, the lease is kept. */
@@ -117,6 +162,7 @@ export class RunCore {
   /** The gates have passed: commands are looked at. */
   begin(): void {
     this.resumed.resolve()
+    this.snapshots?.begin()
     this.loops.push(this.goOn())
   }
 
@@ -132,6 +178,7 @@ export class RunCore {
     const { adapter, outputProblem } = this.options
     const intake = {
       pipeline: this.pipeline,
+      command: (command: Command, options: SubmitOptions) => this.command(command, options),
       artifacts: adapter.artifacts,
       outputProblem,
       judging: this.judging,
@@ -172,6 +219,7 @@ export class RunCore {
     }
     const ended = this.signal.reason as RepriseError
     let failure: Error | null = null
+    let snapshot: (() => Promise<void>) | null = null
     this.resumed.reject(ended)
     if (state.mode === 'closed') this.caughtUp.resolve()
     else this.caughtUp.reject(ended)
@@ -182,6 +230,8 @@ export class RunCore {
         await this.pipeline.submit({ type: 'release', reason })
       }
       await this.pipeline.drained()
+      snapshot = (await this.snapshots?.last()) ?? null
+      if (this.stateFile !== null) await this.atMost(this.stateFile.close())
     } catch (error) {
       failure = error as Error
     }
@@ -192,6 +242,9 @@ export class RunCore {
     await this.atMost(this.deliverer.idle())
     this.deliverer.stop()
     if (this.keeper !== null) await this.atMost(this.keeper.release())
+    // Nobody has to wait for it to go on with the run.
+    if (snapshot !== null) await this.atMost(snapshot())
+    this.snapshots?.stop()
     // A reader that is still waiting must not take this for the end of the work. It is told last: a script that
     // ends with this error must not end before the run is let go.
     this.feed.close(state.mode === 'closed' ? failure : ended)
@@ -207,6 +260,8 @@ export class RunCore {
   private onDurable(commit: DurableCommit): void {
     this.deliverer.deliver(commit.offers, commit.withdrawals)
     this.feed.follow(commit.events)
+    this.stateFile?.follow()
+    this.snapshots?.follow(commit.status.version)
     this.emit('commit', { index: commit.index, hash: commit.hash, events: commit.events, status: commit.status })
     for (const event of commit.events) {
       this.sweep.follow(event)
@@ -225,10 +280,12 @@ export class RunCore {
     if (error === this.signal.reason) return
     this.ending.abort(error)
     this.over.abort()
+    this.snapshots?.stop()
     this.resumed.reject(error)
     this.receiptsRecorded.reject(error)
     this.caughtUp.reject(error)
     this.deliverer.stop()
+    this.stateFile?.stop()
     this.feed.close(error)
     if (error.code === 'LOCK_LOST') this.emit('lock-lost', error)
     this.emit('stopped', error)
@@ -257,6 +314,16 @@ export class RunCore {
       })
     }
   }
+}
+
+function snapshotKeeper(
+  { adapter, runId, runtime, lease, loaded, snapshotEveryEvents: everyEvents }: RunCoreOptions,
+  pipeline: CommitPipeline,
+  onFailed: (error: unknown) => void,
+): SnapshotKeeper | null {
+  const { snapshots: store } = adapter
+  if (store === undefined || lease === null || everyEvents === 0) return null
+  return new SnapshotKeeper({ ...{ store, runId, runtime, pipeline, everyEvents, onFailed }, loaded })
 }
 
 const adapterClosed = (runId: RunId): RepriseError =>

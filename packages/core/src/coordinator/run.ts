@@ -1,32 +1,24 @@
 import { EventEmitter } from 'eventemitter3'
-import type { Decided, SpawnRefusal } from '../flow/decision.js'
+import { frozenCopy } from '../flow/frozen-copy.js'
 import type { GateResult } from '../flow/resume-gates.js'
-import type { Command, CommandInput } from '../protocol/commands.js'
-import { commandSchema } from '../protocol/commands.js'
+import { type RunView, viewOf } from '../flow/run-view.js'
+import type { CommandInput } from '../protocol/commands.js'
 import { RepriseError } from '../protocol/errors.js'
 import type { RunId, TaskId } from '../protocol/ids.js'
+import { type Outcome, settledOutcome } from '../protocol/state.js'
 import type { TaskRequest } from '../protocol/task.js'
 import { readTime, type TimeInput } from '../protocol/time.js'
+import { type BriefingOptions, finishBriefing, type RunBriefing, wholeBriefing } from './brief-run.js'
+import { Commander } from './commander.js'
+import type { CommandOutcome, CompletionReport, DispatchReport, RoundReport } from './outcomes.js'
+import type { RoundOptions } from './round.js'
 import type { RunCore } from './run-core.js'
 import type { RunEvents } from './run-events.js'
 import type { RunStatus } from './run-status.js'
+import { readSettlements, type Settlement } from './settlements.js'
 import type { TaskResult } from './task-result.js'
 
-/** What became of a `dispatch`: every task is in one of these. */
-export interface DispatchReport {
-  readonly dispatched: readonly TaskId[]
-  /** Waits for a slot, a time or another task; goes out by itself. */
-  readonly planned: readonly TaskId[]
-  /** In the log before; nothing to do. */
-  readonly known: readonly TaskId[]
-  /** Kept out by a limit, on record. */
-  readonly refused: readonly SpawnRefusal[]
-}
-
-/** `execute`: what a command did, or why it did nothing. */
-export type CommandOutcome =
-  | { readonly ok: true; readonly status: RunStatus; readonly report: DispatchReport }
-  | { readonly ok: false; readonly code: RepriseError['code']; readonly message: string; readonly status: RunStatus }
+type Evidence = readonly NonNullable<Extract<CommandInput, { type: 'complete' }>['evidence']>[number][]
 
 /**
  * A run that this process coordinates. Every method resolves once what it did is durable, and rejects with a
@@ -39,11 +31,13 @@ export class Run extends EventEmitter<RunEvents> {
   /** Aborts when this object has ended: closed, or stopped by an error, which is then the reason. */
   readonly signal: AbortSignal
   readonly #core: RunCore
+  readonly #commander: Commander
 
   /** Use `openRun`. */
   constructor(core: RunCore, gates: readonly GateResult[]) {
     super()
     this.#core = core
+    this.#commander = new Commander(core)
     this.id = core.runId
     this.gates = gates
     this.signal = core.signal
@@ -154,10 +148,27 @@ export class Run extends EventEmitter<RunEvents> {
     await this.#verb({ type: 'close-round', summary })
   }
 
-  /** Ends the run. Rejects with `UNSETTLED` while a task is. A run that is complete already stays as it is. */
-  async complete(summary: string): Promise<void> {
-    if (this.status.status === 'complete') return
-    await this.#verb({ type: 'complete', summary })
+  /** Evidence for a success criterion, by its number or text. `tasks`: accepted ones that show it. */
+  async meetCriterion(criterion: number | string, evidence: string, tasks: readonly string[] = []): Promise<void> {
+    await this.#verb({ type: 'meet-criterion', criterion, evidence, tasks: [...tasks] })
+  }
+
+  /** Takes evidence back that has turned out wrong. */
+  async reopenCriterion(criterion: number | string, reason: string): Promise<void> {
+    await this.#verb({ type: 'reopen-criterion', criterion, reason })
+  }
+
+  /**
+   * Ends the run, and says what was checked. Rejects with `UNSETTLED` while a task is, with `EVIDENCE_MISSING` while a
+   * success criterion has none, with `STATE_FILE_FAILED` if the state file cannot be made equal to the log. `evidence`
+   * is for criteria that have none yet. A run that is complete already stays as it is.
+   */
+  async complete(summary: string, options: { readonly evidence?: Evidence } = {}): Promise<CompletionReport> {
+    if (this.status.status !== 'complete') {
+      await this.#verb({ type: 'complete', summary, evidence: [...(options.evidence ?? [])] })
+    }
+    const { closing, checklist } = this.#core.pipeline.state
+    return { summary: closing ?? '', checklist: checklist ?? [], status: this.status }
   }
 
   /** Ends the run without success; what is out is withdrawn. */
@@ -165,18 +176,73 @@ export class Run extends EventEmitter<RunEvents> {
     await this.#verb({ type: 'fail', reason })
   }
 
-  /** Any command, as data. A refusal is a value here. */
-  async execute(command: CommandInput): Promise<CommandOutcome> {
-    const parsed = commandSchema.safeParse(command)
-    if (!parsed.success) throw invalidCommand(this.id, command, parsed.error.issues)
-    // A run that has ended says so itself.
-    if (this.signal.aborted && this.status.mode !== 'closed') throw this.signal.reason
-    const decision = await this.#core.pipeline.submit(parsed.data)
-    const { status } = this
-    if (decision.ok) return { ok: true, status, report: reportOf(decision) }
-    const known = this.#knownAfterClosing(parsed.data)
-    if (known !== null) return { ok: true, status, report: known }
-    return { ok: false, code: decision.refusal.code, message: decision.refusal.message, status }
+  /**
+   * Any command, as data. A refusal is a value here. With a `token` it is refused if what it depends on has changed since
+   * that was issued, and nothing is dispatched before all returned work is settled; obeyed or not, `changes` is what its
+   * bearer has not been shown.
+   */
+  execute(command: CommandInput, options: { readonly token?: string } = {}): Promise<CommandOutcome> {
+    return this.#commander.execute(command, options.token)
+  }
+
+  /**
+   * One round: READ the run, RECOVER it, DECIDE what is next, PERSIST both as one commit, REPORT what the log then says.
+   * The callbacks get a frozen copy of the run and return commands. One that is refused refuses the whole round, which is then
+   * no progress, as is one that would change nothing (`NO_PROGRESS`): nothing of it is recorded, and the report says why.
+   */
+  round(options: RoundOptions): Promise<RoundReport> {
+    return this.#commander.round(options)
+  }
+
+  /**
+   * Says which version of this run somebody was shown, for `execute` and `sendCommand`: signed, so that it cannot be made
+   * up, but no permission.
+   */
+  contextToken(): string {
+    return this.#commander.contextToken()
+  }
+
+  /**
+   * Tells somebody who knows nothing any more where the run stands, what came back, what may be done and what would be
+   * refused, from the log alone, within a budget of tokens. The same log gives the same text.
+   */
+  async briefing(options: BriefingOptions = {}): Promise<RunBriefing> {
+    const { value } = await this.#core.pipeline.snapshot(wholeBriefing)
+    return finishBriefing(value, this.#core.pipeline.position.first ?? '', options)
+  }
+
+  /** How each of these tasks was settled, by the newest durable commit; those that are open or unknown are left out. */
+  async outcomes(taskIds: Iterable<string>): Promise<Map<TaskId, Outcome>> {
+    const { value } = await this.#core.pipeline.snapshot(({ settled }) => {
+      const outcomes = new Map<TaskId, Outcome>()
+      for (const taskId of taskIds as Iterable<TaskId>) {
+        const packed = settled.get(taskId)
+        if (packed !== undefined) outcomes.set(taskId, settledOutcome(packed))
+      }
+      return outcomes
+    })
+    return value
+  }
+
+  /** @internal Those of these tasks that have stopped and wait for a decision, by the newest durable commit. */
+  async stoppedAmong(taskIds: readonly string[]): Promise<ReadonlySet<string>> {
+    const { value } = await this.#core.pipeline.snapshot(({ stopped }) =>
+      taskIds.filter((taskId) => stopped.has(taskId as TaskId)),
+    )
+    return new Set(value)
+  }
+
+  /**
+   * How these tasks were settled, with receipts and reasons, in that order, as the log tells it. Reads the whole log once.
+   * `taskIds` may grow meanwhile: a task counts if it is in there when its receipt came.
+   */
+  settlements(taskIds: ReadonlySet<string>): AsyncGenerator<Settlement, void> {
+    return readSettlements(this.#core.log, this.id, taskIds)
+  }
+
+  /** A frozen copy of the run as the newest durable commit leaves it. */
+  async view(): Promise<RunView> {
+    return (await this.#core.pipeline.snapshot((state) => frozenCopy(viewOf(state)))).value
   }
 
   /**
@@ -190,39 +256,8 @@ export class Run extends EventEmitter<RunEvents> {
   async #verb(command: CommandInput): Promise<DispatchReport> {
     const outcome = await this.execute(command)
     if (outcome.ok) return outcome.report
-    throw new RepriseError(outcome.code, outcome.message, { details: { runId: this.id, command: command.type } })
+    throw new RepriseError(outcome.code, outcome.message, {
+      details: { ...outcome.details, runId: this.id, command: command.type },
+    })
   }
-
-  /** A script that runs once more after its run has ended dispatches what is settled: that is no error. */
-  #knownAfterClosing(command: Command): DispatchReport | null {
-    const { state } = this.#core.pipeline
-    if (state.mode !== 'closed' || command.type !== 'dispatch') return null
-    const known = command.tasks.map((task) => task.taskId)
-    const isKnown = (taskId: TaskId) => state.settled.has(taskId) || state.tasks.has(taskId)
-    return known.every(isKnown) ? { dispatched: [], planned: [], known, refused: [] } : null
-  }
-}
-
-function reportOf({ events, known, refused }: Decided): DispatchReport {
-  const dispatched: TaskId[] = []
-  const planned: TaskId[] = []
-  for (const event of events) {
-    if (event.type === 'dispatched') dispatched.push(event.data.taskId)
-    else if (event.type === 'planned') planned.push(event.data.taskId)
-  }
-  return { dispatched, planned, known, refused }
-}
-
-function invalidCommand(
-  runId: RunId,
-  command: CommandInput,
-  issues: readonly { path: PropertyKey[]; message: string }[],
-) {
-  const [issue] = issues
-  const where = issue?.path.join('.') || 'its top'
-  return new RepriseError(
-    'INVALID_INPUT',
-    `The command ${String((command as { type?: unknown } | null | undefined)?.type)} for run ${runId} is invalid at ${where}: ${issue?.message}. Nothing was recorded.`,
-    { details: { runId, path: issue?.path.map(String) } },
-  )
 }

@@ -14,6 +14,8 @@ export interface SendCommandOptions {
   readonly adapter: Adapter
   readonly runId: string
   readonly command: CommandInput
+  /** What the sender was shown: the command is refused, with `STALE_CONTEXT`, if what it depends on has changed since: see `changesSince`. */
+  readonly token?: string
   readonly runtime?: Runtime
 }
 
@@ -60,7 +62,8 @@ export async function sendCommand(options: SendCommandOptions): Promise<SentComm
       `The command is invalid at ${issue?.path.join('.') || 'its top'}: ${issue?.message}. Nothing was sent.`,
     )
   }
-  const body = JSON.stringify(options.command)
+  const { token } = options
+  const body = JSON.stringify(token === undefined ? options.command : { ...options.command, token })
   if (exceedsBytes(body, limits.messageBytesMax)) {
     throw new RepriseError(
       'TOO_LARGE',

@@ -1,6 +1,7 @@
 import type { Command } from '../protocol/commands.js'
 import type { TaskId } from '../protocol/ids.js'
 import type { RunState } from '../protocol/state.js'
+import { decideMeet, decideReopen } from './criteria.js'
 import { decideAdvance, decideDispatch } from './decide-dispatch.js'
 import {
   decideFinishResume,
@@ -11,10 +12,12 @@ import {
   type TakeOverCommand,
 } from './decide-lock.js'
 import { decideReceipts, type JudgedReceipt } from './decide-receipts.js'
+import { decideRound } from './decide-round.js'
 import { decideAccept, decideExpire, decideGiveUp, decideReject, decideRetry } from './decide-settle.js'
-import { decideComplete, decideFail, decideWaiting } from './decide-waiting.js'
+import { decideCheckpoint, decideComplete, decideFail, decideWaiting } from './decide-waiting.js'
 import { type DecideContext, type Decision, decided, event, type Refusal, refuse } from './decision.js'
 import { commandTable } from './mode-table.js'
+import { staleReason } from './stale-context.js'
 
 /** Commands that only the coordinator itself issues. */
 export type InternalCommand =
@@ -54,11 +57,21 @@ export function decideCommand(state: RunState, command: Command | InternalComman
       { mode: state.mode, command: command.type },
     )
   }
+  if (context.basis !== undefined && isPublic(command)) {
+    const stale = staleReason(state, command, context.basis)
+    if (stale !== null) {
+      return refuse(
+        'STALE_CONTEXT',
+        `The context token is of version ${context.basis.version} of run ${state.runId}, which is at version ${state.version}: ${stale}. Nothing was recorded. Read what has changed, then decide again.`,
+        { version: state.version, tokenVersion: context.basis.version },
+      )
+    }
+  }
   switch (command.type) {
     case 'finish-resume':
       return decideFinishResume(state, command)
     case 'dispatch':
-      return decideDispatch(state, command.tasks, context)
+      return decideDispatch(state, command.tasks, context.basis ? { ...context, evaluateFirst: true } : context)
     case 'advance':
       return decideAdvance(state, context)
     case 'record-receipts':
@@ -80,13 +93,19 @@ export function decideCommand(state: RunState, command: Command | InternalComman
     case 'unblock':
       return decideWaiting(state, command)
     case 'set-checkpoint':
-      return decided([event('checkpoint-set', { dueAt: command.dueAt, note: command.note })])
+      return decideCheckpoint(state, command.dueAt, command.note)
+    case 'meet-criterion':
+      return decideMeet(state, command)
+    case 'reopen-criterion':
+      return decideReopen(state, command)
     case 'note':
       return decided([event('note-added', { text: command.text })])
     case 'close-round':
       return decided([event('round-closed', { round: state.round + 1, summary: command.summary })])
+    case 'round':
+      return decideRound(state, command, context, decideCommand)
     case 'complete':
-      return decideComplete(state, command.summary)
+      return decideComplete(state, command, context)
     case 'fail':
       return decideFail(state, command.reason)
     case 'refuse-command': {
@@ -97,3 +116,15 @@ export function decideCommand(state: RunState, command: Command | InternalComman
       return decided([event('lock-released', { reason: command.reason })])
   }
 }
+
+const internal: ReadonlySet<string> = new Set<InternalCommand['type']>([
+  'open',
+  'take-over',
+  'finish-resume',
+  'record-receipts',
+  'expire-attempts',
+  'advance',
+  'refuse-command',
+  'release',
+])
+const isPublic = (command: Command | InternalCommand): command is Command => !internal.has(command.type)

@@ -26,6 +26,14 @@ interface Candidate {
  * and send it again. Limits on spend, count and depth refuse single tasks, on record.
  */
 export function decideDispatch(state: RunState, tasks: readonly Request[], context: DecideContext): Decision {
+  if (context.evaluateFirst && state.received.size > 0) {
+    const some = [...state.received].slice(0, 5)
+    return refuse(
+      'EVALUATE_FIRST',
+      `${state.received.size} receipts of run ${state.runId} wait for a decision (${some.join(', ')}): with a context token, returned work comes before new work. Accept, reject or retry them first, in the same round if you like.`,
+      { received: state.received.size, taskIds: some },
+    )
+  }
   const budget = brokenBudget(state, context)
   const candidates = new Map<TaskId, Candidate>()
   const known: TaskId[] = []
@@ -148,7 +156,7 @@ function emit(
 ): Decision {
   const events: RunEvent[] = []
   const offers: ReturnType<typeof dispatchAttempt>['offer'][] = []
-  const hold = holdReason(state)
+  const hold = holdReason(state) ?? (context.isCatchingUp ? 'evaluate-first' : null)
   // Whoever waits already comes first; `advance` fills the slots by priority.
   const waiting = state.ready.some((ids) => ids.size > 0) || hasDueDelay(state.delayed, context.now)
   let slots = hold === null && !waiting ? policyOf(state).inFlightMax - state.counts.out : 0

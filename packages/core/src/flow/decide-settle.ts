@@ -13,6 +13,7 @@ import {
   refuse,
   type Withdrawal,
 } from './decision.js'
+import { neededReason } from './reduce-event.js'
 
 interface OfAttempt {
   readonly taskId: TaskId
@@ -60,16 +61,14 @@ export function decideRetry(
       { taskId, attempt: task.attempt },
     )
   }
-  const events: RunEvent[] = []
-  if (task.phase === 'received') {
-    events.push(event('task-rejected', { taskId, attempt: task.attempt, reason, by: 'evaluator' }))
-  }
-  events.push(planRetry(state, task, context))
-  return decided(events)
+  // The reason stands in one of the two: in the rejection, if there is a receipt to reject.
+  if (task.phase !== 'received') return decided([planRetry(state, task, context, reason)])
+  const rejected = event('task-rejected', { taskId, attempt: task.attempt, reason, by: 'evaluator' })
+  return decided([rejected, planRetry(state, task, context)])
 }
 
 /** The next attempt of a task, after a wait that doubles with each attempt. */
-export function planRetry(state: RunState, task: OpenTask, context: DecideContext): RunEvent {
+export function planRetry(state: RunState, task: OpenTask, context: DecideContext, reason?: string): RunEvent {
   const { retryBackoffMs, retryBackoffMaxMs } = policyOf(state)
   const waitMs = Math.min(retryBackoffMs * 2 ** Math.min(task.attempt - 1, 30), retryBackoffMaxMs)
   return event('planned', {
@@ -77,6 +76,7 @@ export function planRetry(state: RunState, task: OpenTask, context: DecideContex
     attempt: task.attempt + 1,
     why: 'retry',
     notBefore: isoTime(epochMs(context.now) + waitMs),
+    ...(reason !== undefined && { reason }),
   })
 }
 
@@ -127,7 +127,7 @@ function cancelDependents(state: RunState, taskId: TaskId): RunEvent[] {
     path.pop()
     const needed = path.at(-1)?.taskId
     if (needed === undefined) continue
-    events.push(event('task-cancelled', { taskId: top.taskId, reason: `it needs ${needed}, which is given up` }))
+    events.push(event('task-cancelled', { taskId: top.taskId, reason: neededReason(needed) }))
   }
   return events
 }

@@ -1,7 +1,8 @@
-import type { Command } from '../protocol/commands.js'
+import type { Command, PlainCommand } from '../protocol/commands.js'
 import type { RunEvent, Status } from '../protocol/events.js'
 import type { RunState } from '../protocol/state.js'
-import { type Decision, decided, event, refuse, type Withdrawal } from './decision.js'
+import { completionChecklist, decideEvidence } from './criteria.js'
+import { type DecideContext, type Decision, decided, event, refuse, type Withdrawal } from './decision.js'
 import { openStatus, statusTable } from './status-table.js'
 
 type WaitCommand = Extract<Command, { type: 'pause' | 'unpause' | 'block' | 'unblock' }>
@@ -25,7 +26,11 @@ export function decideWaiting(state: RunState, command: WaitCommand): Decision {
   }
 }
 
-export function decideComplete(state: RunState, summary: string): Decision {
+export function decideComplete(
+  state: RunState,
+  { summary, evidence }: Extract<PlainCommand, { type: 'complete' }>,
+  { projection = 'no state file is kept' }: DecideContext,
+): Decision {
   if (state.tasks.size > 0) {
     const { planned, out, received, stopped } = state.counts
     const some = [...state.tasks.keys()].slice(0, 5)
@@ -36,15 +41,30 @@ export function decideComplete(state: RunState, summary: string): Decision {
       { planned, out, received, stopped, taskIds: some },
     )
   }
-  const events: RunEvent[] = []
+  const shown = decideEvidence(state, evidence)
+  if ('code' in shown) return { ok: false, refusal: shown }
+  if (shown.open.length > 0) return lacking(state, shown.open)
+  const { events } = shown
+  const checklist = completionChecklist(state, events, projection)
+  const { mode } = state
   // The last settlement may stand in this very commit, which has not come to rest yet.
-  if (state.mode === 'awaiting') {
+  if (mode === 'awaiting') {
     events.push(event('mode-changed', { from: 'awaiting', to: 'dispatching', reason: 'nothing is out any more' }))
   }
-  const from = events.length > 0 ? openStatus({ ...state, mode: 'dispatching' }) : state.status
+  const from = mode === 'awaiting' ? openStatus({ ...state, mode: 'dispatching' }) : state.status
   // One event, which is the last: it ends the lock as well.
-  events.push(event('run-completed', { summary }))
+  events.push(event('run-completed', { summary, checklist }))
   return moveTo(state, 'complete', events, from)
+}
+
+function lacking(state: RunState, open: readonly number[]): Decision {
+  const [first] = open as [number]
+  const text = (state.successCriteria[first - 1] ?? '').slice(0, 200)
+  return refuse(
+    'EVIDENCE_MISSING',
+    `Run ${state.runId} cannot be completed: ${open.length} of its ${state.criteria.length} success criteria have no evidence, the first is ${first} ("${text}"). Pass evidence for each with complete, or record it with meet-criterion.`,
+    { criteria: open },
+  )
 }
 
 export function decideFail(state: RunState, reason: string): Decision {
@@ -73,3 +93,9 @@ function moveTo(
 
 const noChange = (state: RunState, what: string): Decision =>
   refuse('NO_CHANGE', `Run ${state.runId} is ${what} already; nothing was recorded.`)
+
+/** The same one again changes nothing. */
+export function decideCheckpoint({ checkpoint }: RunState, dueAt: string, note: string): Decision {
+  if (checkpoint?.dueAt === dueAt && checkpoint.note === note) return decided([])
+  return decided([event('checkpoint-set', { dueAt, note })])
+}

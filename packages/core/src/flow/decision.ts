@@ -5,6 +5,12 @@ import type { Policy } from '../protocol/policy.js'
 import type { RunState } from '../protocol/state.js'
 import type { Offer } from '../protocol/task.js'
 
+/** The run as somebody knows it who was shown a context token. */
+export interface ContextBasis {
+  readonly version: number
+  readonly epoch: number
+}
+
 /** What a decision may know besides the state. */
 export interface DecideContext {
   /** Milliseconds since the Unix epoch, and the same as ISO text. */
@@ -12,6 +18,14 @@ export interface DecideContext {
   readonly now: string
   /** Who decides: must be the holder of the lock in the log. */
   readonly holderId: string
+  /** Whoever asks knows the run as it was then: what has changed since must not be decided over. */
+  readonly basis?: ContextBasis
+  /** Returned work is settled before anything new is dispatched, whatever the policy says. Follows from `basis`. */
+  readonly evaluateFirst?: boolean
+  /** Returned work may still be unread: what is asked for is taken in, and nothing new goes out. */
+  readonly isCatchingUp?: boolean
+  /** How it is known that the state file equals the log. */
+  readonly projection?: string
 }
 
 /** An expected refusal: nothing happened. */
@@ -46,6 +60,8 @@ export interface Decided {
   readonly refused: SpawnRefusal[]
   /** JSON texts of events that need no writing: they came as text. */
   readonly texts: ReadonlyMap<RunEvent, string>
+  /** All events in one commit, or a refusal. */
+  readonly atomic?: true
 }
 export type Decision = Decided | { readonly ok: false; readonly refusal: Refusal }
 

@@ -49,7 +49,10 @@ export const commandTable = {
   unblock: whileOpen,
   'set-checkpoint': whileOpen,
   note: whileOpen,
+  'meet-criterion': whileOpen,
+  'reopen-criterion': whileOpen,
   'close-round': whileOpen,
+  round: whileOpen,
   complete: whileOpen,
   fail: whileOpen,
 } as const satisfies Record<string, Record<Mode, Need>>

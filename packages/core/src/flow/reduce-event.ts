@@ -1,7 +1,14 @@
 import { assertInvariant } from '../protocol/errors.js'
 import type { Commit, RunEvent } from '../protocol/events.js'
 import type { TaskId } from '../protocol/ids.js'
-import { type OpenTask, type Outcome, packSettled, type RunState, type TaskPhase } from '../protocol/state.js'
+import {
+  type OpenTask,
+  type Outcome,
+  packSettled,
+  type RecentEvents,
+  type RunState,
+  type TaskPhase,
+} from '../protocol/state.js'
 import type { TaskSpec } from '../protocol/task.js'
 import { popDelay, pushDelay } from './delay-heap.js'
 import { modeTable } from './mode-table.js'
@@ -14,6 +21,7 @@ export function initialState(): RunState {
     runId: null,
     goal: '',
     successCriteria: [],
+    criteria: [],
     policy: null,
     openedAt: null,
     version: 0,
@@ -25,9 +33,14 @@ export function initialState(): RunState {
     pausedReason: null,
     blockedReason: null,
     closing: null,
+    checklist: null,
     resumedEpoch: 0,
     round: 0,
     checkpoint: null,
+    statusChangedAt: 0,
+    resultsChangedAt: 0,
+    takenInAt: 0,
+    recent: { decisions: [], notes: [], settled: [], troubles: [], givenUp: [], refusals: [] },
     tasks: new Map(),
     settled: new Map(),
     ready: Array.from({ length: 10 }, () => new Set<TaskId>()),
@@ -74,12 +87,15 @@ export function reduceEvent(state: RunState, event: RunEvent): RunState {
       state.runId = event.data.runId
       state.goal = event.data.goal
       state.successCriteria = event.data.successCriteria
+      state.criteria = event.data.successCriteria.map(() => null)
       state.policy = event.data.policy
       state.openedAt = state.at
       return state
     case 'lock-acquired':
       state.epoch = state.version
-      state.lock = { holder: event.data.holder }
+      state.statusChangedAt = state.version
+      state.lock = { holder: event.data.holder, at: state.at }
+      remember(state, 'decisions', event)
       return state
     case 'lock-released':
       state.lock = null
@@ -92,24 +108,33 @@ export function reduceEvent(state: RunState, event: RunEvent): RunState {
       return state
     }
     case 'resumed':
-      if (event.data.gates.every((gate) => gate.pass)) state.resumedEpoch = state.epoch
+      if (!event.data.gates.every((gate) => gate.pass)) remember(state, 'troubles', event)
+      else {
+        state.resumedEpoch = state.epoch
+        if (event.data.corrections.length > 0) remember(state, 'decisions', event)
+      }
       return state
     case 'planned': {
       const task = event.data.task === undefined ? openTask(state, event.data.taskId) : addTask(state, event.data.task)
+      // What the policy tries again follows its rejection, which says enough.
+      if (event.data.why !== 'retry' || event.data.reason !== undefined) goOnWith(state, task)
       enterPhase(state, task, 'planned')
       task.attempt = event.data.attempt
       task.notBefore = event.data.notBefore ?? null
       task.receipt = null
       if (task.waitingFor === 0) enqueue(state, task)
+      if (event.data.reason !== undefined) remember(state, 'decisions', event)
       return state
     }
     case 'dispatched': {
       const task = event.data.task === undefined ? openTask(state, event.data.taskId) : addTask(state, event.data.task)
+      goOnWith(state, task)
       enterPhase(state, task, 'out')
       task.attempt = event.data.attempt
       task.digest = event.data.digest
       task.epoch = state.epoch
       task.deadlineAt = event.data.deadlineAt
+      task.dispatchedAt = state.at
       task.receipt = null
       state.counts.attempts++
       if (task.attempt > 1) state.counts.retries++
@@ -120,69 +145,123 @@ export function reduceEvent(state: RunState, event: RunEvent): RunState {
       const task = openTask(state, receipt.taskId)
       enterPhase(state, task, 'received')
       task.receipt = receipt
+      state.resultsChangedAt = state.version
       state.spent.tokens += receipt.usage.tokens ?? 0
       state.spent.costUsd += receipt.usage.costUsd ?? 0
       return state
     }
     case 'receipt-rejected':
+      // Nothing else: whoever forges receipts must not push out what is remembered either.
       state.counts.receiptsRejected++
       return state
     case 'task-accepted':
       settle(state, event.data.taskId, 'accepted')
+      remember(state, 'settled', event)
       return state
     case 'task-rejected':
       stop(state, event.data.taskId, event.data.reason)
+      remember(state, event.data.by === 'policy' ? 'troubles' : 'decisions', event)
       return state
     case 'attempt-expired':
       state.counts.expired++
+      remember(state, 'troubles', event)
       stop(state, event.data.taskId, `attempt ${event.data.attempt} had no receipt by ${event.data.deadlineAt}`)
       return state
     case 'task-cancelled':
+      rememberGivenUp(state, event)
       settle(state, event.data.taskId, 'cancelled')
       return state
     case 'task-abandoned':
+      rememberGivenUp(state, event)
       settle(state, event.data.taskId, 'abandoned')
       return state
     case 'spawn-refused':
       state.counts.spawnsRefused += event.data.count
+      remember(state, 'troubles', event)
       // A planned task that ran into a limit waits for a decision; a new one never came in.
       if (state.tasks.has(event.data.taskId))
         stop(state, event.data.taskId, `${event.data.rule} is ${event.data.limit}`)
       return state
     case 'paused':
       state.pausedReason = event.data.reason
-      state.status = openStatus(state)
-      return state
+      return turn(state, event)
     case 'unpaused':
       state.pausedReason = null
-      state.status = openStatus(state)
-      return state
+      return turn(state, event)
     case 'blocked':
       state.blockedReason = event.data.reason
-      state.status = openStatus(state)
-      return state
+      return turn(state, event)
     case 'unblocked':
       state.blockedReason = null
-      state.status = openStatus(state)
-      return state
+      return turn(state, event)
     case 'checkpoint-set':
       state.checkpoint = event.data
+      remember(state, 'decisions', event)
       return state
+    case 'criterion-met': {
+      const { criterion, evidence, tasks } = event.data
+      state.criteria[criterion - 1] = { evidence, tasks, version: state.version, at: state.at }
+      return turn(state, event)
+    }
+    case 'criterion-reopened':
+      state.criteria[event.data.criterion - 1] = null
+      return turn(state, event)
     case 'note-added':
+      remember(state, 'notes', event)
       return state
     case 'round-closed':
       state.round = event.data.round
+      remember(state, 'decisions', event)
       return state
     case 'command-refused':
       state.counts.commandsRefused++
+      remember(state, 'refusals', event)
       return state
     case 'run-completed':
       close(state, 'complete', event.data.summary)
+      state.checklist = event.data.checklist ?? null
       return state
     case 'run-failed':
       close(state, 'failed', event.data.reason)
       return state
   }
+}
+
+/** How many of a kind are kept: what a reader can take in, and a log of any length cannot make larger. */
+const recentMax = {
+  decisions: 32,
+  notes: 16,
+  settled: 32,
+  troubles: 16,
+  givenUp: 16,
+  refusals: 16,
+} as const satisfies Record<keyof RecentEvents, number>
+
+function remember(state: RunState, kind: keyof RecentEvents, event: RunEvent): void {
+  const kept = state.recent[kind]
+  if (kept.length === recentMax[kind]) kept.shift()
+  kept.push({ version: state.version, at: state.at, event })
+}
+
+function rememberGivenUp(
+  state: RunState,
+  event: Extract<RunEvent, { type: 'task-cancelled' | 'task-abandoned' }>,
+): void {
+  remember(state, 'settled', event)
+  const { taskId, reason } = event.data
+  const { after } = openTask(state, taskId).spec
+  if (!after.some((needed) => reason === neededReason(needed))) remember(state, 'givenUp', event)
+}
+
+/** Why a task is cancelled with one that it needs. Logs hold this sentence and are told by it: it must not change. */
+export const neededReason = (needed: TaskId): string => `it needs ${needed}, which is given up`
+
+/** Something that a person or program decided about the run as a whole. */
+function turn(state: RunState, event: RunEvent): RunState {
+  state.status = openStatus(state)
+  state.statusChangedAt = state.version
+  remember(state, 'decisions', event)
+  return state
 }
 
 function close(state: RunState, status: 'complete' | 'failed', closing: string): void {
@@ -217,18 +296,27 @@ function addTask(state: RunState, spec: TaskSpec): OpenTask {
     digest: null,
     epoch: 0,
     deadlineAt: null,
+    dispatchedAt: null,
+    changedAt: state.version,
     receipt: null,
     stopReason: null,
   }
   state.tasks.set(spec.taskId, task)
+  state.takenInAt = state.version
   state.counts.tasks++
   state.counts.planned++
   return task
 }
 
+/** Somebody tries again what had stopped: whoever believes that it still stands must not replace it. */
+function goOnWith(state: RunState, task: OpenTask): void {
+  if (task.phase === 'stopped') state.takenInAt = state.version
+}
+
 function enterPhase(state: RunState, task: OpenTask, phase: TaskPhase): void {
   leavePhase(state, task)
   task.phase = phase
+  task.changedAt = state.version
   state.counts[phase]++
   if (phase === 'received') state.received.add(task.spec.taskId)
   else if (phase === 'stopped') state.stopped.add(task.spec.taskId)
@@ -275,6 +363,7 @@ function enqueue(state: RunState, task: OpenTask): void {
 function stop(state: RunState, taskId: TaskId, reason: string): void {
   const task = openTask(state, taskId)
   enterPhase(state, task, 'stopped')
+  state.resultsChangedAt = state.version
   task.stopReason = reason
 }
 

@@ -3,13 +3,13 @@ import { limits } from '../protocol/limits.js'
 import type { RunState } from '../protocol/state.js'
 
 /** Whether the log answers this message already. */
-export function isDecided(state: RunState, message: Cause): boolean {
+export function isDecided(state: Pick<RunState, 'senders'>, message: Cause): boolean {
   const sender = state.senders.get(message.sender)
   return sender !== undefined && (message.seq < sender.next || sender.ahead.has(message.seq))
 }
 
 /** Remembers a message as decided: a number per sender, plus the few that came before their turn. */
-export function markDecided(state: RunState, message: Cause): void {
+export function markDecided(state: Pick<RunState, 'senders'>, message: Cause): void {
   let sender = state.senders.get(message.sender)
   if (sender === undefined) {
     sender = { next: 1, ahead: new Set() }

@@ -5,7 +5,7 @@ import { type DecideContext, policyOf, type SpawnRefusal } from './decision.js'
 type Broken = Omit<SpawnRefusal, 'taskId'>
 
 /** The first limit on spend that is used up, or `null`. */
-export function brokenBudget(state: RunState, context: DecideContext): Broken | null {
+export function brokenBudget(state: RunState, context: Pick<DecideContext, 'nowMs'>): Broken | null {
   const { tokensMax, costUsdMax, wallClockMsMax } = policyOf(state)
   if (tokensMax !== null && state.spent.tokens >= tokensMax) {
     return { rule: 'tokensMax', limit: tokensMax, value: state.spent.tokens }

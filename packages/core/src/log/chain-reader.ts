@@ -3,10 +3,18 @@ import { corruptCommit, decodeCommit, genesisHash } from './commit-record.js'
 
 /** Walks a log line by line and checks that each commit is what its hash says and follows the one before it. */
 export class ChainReader {
+  /** Begins behind a commit that is known, and checked, already. */
+  static behind(known: Pick<ChainReader, 'commits' | 'head' | 'first' | 'version'>): ChainReader {
+    const { commits, head, first, version } = known
+    return Object.assign(new ChainReader(), { commits, head, first, version })
+  }
+
   /** Commits read so far. */
   commits = 0
   /** Hash of the newest of them, or 64 zeros. */
   head = genesisHash
+  /** Hash of the first of them. */
+  first: string | null = null
   /** Events in them. */
   version = 0
 
@@ -20,6 +28,7 @@ export class ChainReader {
     this.version = version
     this.commits++
     this.head = hash
+    this.first ??= hash
     return commit
   }
 }

@@ -7,6 +7,7 @@ import { MemoryInboxes } from './memory-inbox.js'
 import { MemoryLanes } from './memory-lanes.js'
 import { MemoryLeases } from './memory-leases.js'
 import { MemoryRuns } from './memory-log.js'
+import type { MemorySnapshots } from './memory-snapshots.js'
 
 /** Storage that several memory adapters share, as several processes share a server. */
 export class MemoryBackend {
@@ -16,6 +17,8 @@ export class MemoryBackend {
   readonly inboxes = new MemoryInboxes()
   /** Bytes of the artifacts, by path. */
   readonly files: MemoryFiles = new Map()
+  /** Pieces of the newest snapshot of each run. A test may change them. */
+  readonly snapshots: MemorySnapshots = new Map()
   /** Decides the fate of every call of every adapter. */
   intercept: Intercept = () => 'go'
   /** Picks what is delivered next, where the ports leave that open. `null`: the oldest. */

@@ -11,7 +11,7 @@ class Running extends HeldDelivery {
   readonly claim: Claim
 
   constructor(claim: Claim) {
-    super(claim.attempt.offer, claim.attempt.deliveries)
+    super(claim.attempt.offer, claim.attempt.deliveries, claim.attempt.workers.slice(0, -1))
     this.claim = claim
   }
 }

@@ -1,5 +1,6 @@
 import type { Inbox, InboxHandler, InboxMessage } from '../ports/inbox.js'
 import { checkMessages } from '../ports/inbox-rules.js'
+import { PeekedMessages } from '../ports/peeked-messages.js'
 import type { RunId } from '../protocol/ids.js'
 import { Bell } from './bell.js'
 import type { Choose } from './memory-faults.js'
@@ -63,9 +64,16 @@ export function memoryInbox(inboxes: MemoryInboxes, process: MemoryProcess, choo
     }
   }
 
+  function peek(runId: RunId, max: number): readonly InboxMessage[] {
+    const found = new PeekedMessages(runId, max)
+    for (const message of inboxes.of(runId).pending) if (!found.take(message)) break
+    return found.messages
+  }
+
   return {
     send: (runId, messages) => process.call('inbox', 'send', runId, () => send(runId, messages)),
     receive,
+    peek: (runId, max) => process.call('inbox', 'peek', runId, () => peek(runId, max)),
   }
 }
 

@@ -18,6 +18,8 @@ export interface QueuedAttempt {
   readonly offer: Offer
   /** Times it was handed out. */
   deliveries: number
+  /** Who claimed it last, the newest at the end. */
+  readonly workers: string[]
   claim: Claim | null
   /** Settled or withdrawn: never handed out again. Remembered, so that offering it again changes nothing. */
   done: boolean
@@ -39,6 +41,9 @@ export class MemoryLanes {
   }
 }
 
+/** Workers of an attempt that are kept. */
+const workersMax = 16
+
 export class Lane {
   readonly queued: QueuedAttempt[] = []
   readonly claims = new Set<Claim>()
@@ -56,6 +61,8 @@ export class Lane {
     const claim: Claim = { ...worker, attempt, sinceMs: nowMs, heartbeatAtMs: nowMs, progress: undefined }
     attempt.claim = claim
     attempt.deliveries++
+    attempt.workers.push(worker.workerId)
+    if (attempt.workers.length > workersMax) attempt.workers.shift()
     this.claims.add(claim)
     return claim
   }

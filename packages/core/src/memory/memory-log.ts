@@ -14,7 +14,8 @@ export class MemoryRuns {
 // Small, so that tests with a few hundred commits see several batches.
 const batchMax = 64
 
-export function memoryLog(runs: MemoryRuns, process: MemoryProcess): CommitLog {
+/** `forget` drops what is kept beside a log that is removed. */
+export function memoryLog(runs: MemoryRuns, process: MemoryProcess, forget: (runId: RunId) => void): CommitLog {
   const recordsOf = (runId: RunId): CommitRecord[] => runs.records.get(runId) ?? []
 
   function append(runId: RunId, record: CommitRecord): void {
@@ -61,6 +62,7 @@ export function memoryLog(runs: MemoryRuns, process: MemoryProcess): CommitLog {
   function remove(runId: RunId): void {
     checkRemovable(runId, recordsOf(runId).at(-1)?.text)
     runs.records.delete(runId)
+    forget(runId)
   }
 
   return {

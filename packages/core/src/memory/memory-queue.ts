@@ -14,7 +14,7 @@ export function memoryQueue(lanes: MemoryLanes, process: MemoryProcess, choose: 
   function offer(offers: readonly Offer[]): void {
     for (const one of offers) {
       if (find(one.runId, one.taskId, one.attempt) !== undefined) continue
-      const attempt: QueuedAttempt = { offer: one, deliveries: 0, claim: null, done: false }
+      const attempt: QueuedAttempt = { offer: one, deliveries: 0, workers: [], claim: null, done: false }
       lanes.attempts.set(keyOf(one.runId, one.taskId, one.attempt), attempt)
       lanes.of(one.lane).put(attempt)
     }

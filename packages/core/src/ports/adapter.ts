@@ -2,6 +2,7 @@ import type { ArtifactStore } from './artifact-store.js'
 import type { CommitLog } from './commit-log.js'
 import type { Inbox } from './inbox.js'
 import type { Leases } from './leases.js'
+import type { SnapshotStore } from './snapshot-store.js'
 import type { TaskQueue } from './task-queue.js'
 
 /** One thing `diagnose` found out, measured or read from the backend. */
@@ -32,6 +33,8 @@ export interface Adapter {
   readonly queue: TaskQueue
   readonly inbox: Inbox
   readonly artifacts?: ArtifactStore
+  /** Without one a run is always read from the first commit on. */
+  readonly snapshots?: SnapshotStore
   diagnose(): Promise<Diagnosis>
   /** Ends watches, consumers and receivers. Afterwards every method fails with `CLOSED`. Closing twice is harmless. */
   close(): Promise<void>

@@ -35,6 +35,8 @@ export function combineAdapters(parts: AdapterParts): Adapter {
     queue: queue.queue,
     inbox: inbox.inbox,
     ...(store === undefined ? {} : { artifacts: store }),
+    // Beside the log: who may not write that may not write these.
+    ...(log.snapshots === undefined ? {} : { snapshots: log.snapshots }),
     diagnose: () => diagnoseAll(members, log, inbox),
     close: () => closeAll(members),
   }

@@ -11,13 +11,15 @@ const progressBytesMax = 1024
 export class HeldDelivery implements Delivery {
   readonly offer: Offer
   readonly deliveries: number
+  readonly earlierWorkers: readonly string[] | null
   #reached: string | undefined
   #abort: AbortController | null = null
   #reason: RepriseError | null = null
 
-  constructor(offer: Offer, deliveries: number) {
+  constructor(offer: Offer, deliveries: number, earlierWorkers: readonly string[] | null = null) {
     this.offer = offer
     this.deliveries = deliveries
+    this.earlierWorkers = earlierWorkers
   }
 
   /** Made when asked for: most handlers never look. */

@@ -26,6 +26,13 @@ export interface Inbox {
    * `checkMessages` refuses one of them, none is sent.
    */
   send(runId: RunId, messages: readonly InboxMessage[]): Promise<void>
+  /**
+   * The oldest messages that no receiver has acknowledged, in order per sender, at most `max` (1 to 1,000, else
+   * `INVALID_INPUT`): a look from outside, which takes none and disturbs no receiver. Those in a receiver's hands are among
+   * them, and for a moment those that it has just acknowledged. Fewer than `max`: there are no more. Up to `max` times
+   * `limits.messageBytesMax` in memory. `ADAPTER_UNAVAILABLE` by a deadline of its own.
+   */
+  peek(runId: RunId, max: number): Promise<readonly InboxMessage[]>
   /** Runs until `signal` aborts, then resolves once the handler in progress has ended. One receiver per run at a time. */
   receive(runId: RunId, handler: InboxHandler, signal: AbortSignal): Promise<void>
 }

@@ -6,6 +6,8 @@ export interface Delivery {
   readonly offer: Offer
   /** 1 the first time this attempt is handed out; grows with each redelivery after a dead worker. */
   readonly deliveries: number
+  /** Ids of the workers that had this attempt before, oldest first; a few. `null`: this adapter does not keep them. */
+  readonly earlierWorkers: readonly string[] | null
   /**
    * Aborts when the claim is lost (reason: RepriseError `CLAIM_LOST`), the attempt withdrawn
    * (`ATTEMPT_WITHDRAWN`), or the consumer closed without draining (`CLOSED`).

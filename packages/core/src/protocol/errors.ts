@@ -24,9 +24,22 @@ export const errorCodes = {
   RUN_CLOSED: { retry: 'never', meaning: 'the run is complete or failed and takes no more commands' },
   LOCK_LOST: { retry: 'reopen', meaning: 'another coordinator took the run over; this one has stopped' },
   GATE_FAILED: { retry: 'reopen', meaning: 'a resume gate did not pass; nothing was decided' },
+  STALE_CONTEXT: {
+    retry: 'later',
+    meaning:
+      'what the command depends on has changed since its context token was issued; `changes` of the outcome says how',
+  },
+  TOKEN_INVALID: { retry: 'never', meaning: 'the context token was not issued for this run, or was altered' },
   MODE_MISMATCH: { retry: 'later', meaning: 'the command needs another mode than the one in the log' },
   ILLEGAL_TRANSITION: { retry: 'never', meaning: 'the status of the run does not allow this' },
   NO_CHANGE: { retry: 'never', meaning: 'the command would change nothing' },
+  NO_PROGRESS: { retry: 'never', meaning: 'the round would change nothing, and is not one' },
+  EVALUATE_FIRST: { retry: 'later', meaning: 'returned work waits for a decision, which must come before new work' },
+  EVIDENCE_MISSING: {
+    retry: 'later',
+    meaning: 'a success criterion has no evidence, or names a task that is not accepted',
+  },
+  STATE_FILE_FAILED: { retry: 'later', meaning: 'the state file could not be read, repaired or written' },
   TASK_UNKNOWN: { retry: 'never', meaning: 'there is no such task in the run' },
   TASK_SETTLED: { retry: 'never', meaning: 'the task was accepted, cancelled or abandoned before' },
   TASK_CONFLICT: { retry: 'never', meaning: 'the task id is taken by a task with other content' },
@@ -42,6 +55,7 @@ export const errorCodes = {
   ARTIFACT_MISSING: { retry: 'never', meaning: 'there is no artifact with that digest' },
   ARTIFACT_TOO_LARGE: { retry: 'never', meaning: 'an artifact exceeds its limit' },
   NO_ARTIFACTS: { retry: 'never', meaning: 'the adapter has no artifact store' },
+  PROGRAM_FAILED: { retry: 'later', meaning: 'a program that was started for an incident failed or was stopped' },
   UNSAFE_FILE_SYSTEM: { retry: 'never', meaning: 'the folder is on a file system without the needed guarantees' },
   UNSAFE_SERVER: { retry: 'never', meaning: 'the version or settings of the server lack the needed guarantees' },
 } as const satisfies Record<string, { retry: 'never' | 'later' | 'reopen'; meaning: string }>

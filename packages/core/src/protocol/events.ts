@@ -52,6 +52,12 @@ const holder = z.strictObject({
 /** Who holds, or wants to hold, a lock or lease. */
 export type Holder = Readonly<z.output<typeof holder>>
 
+const checklistItem = z.strictObject({ item: z.string().max(256), pass: z.boolean(), evidence: z.string().max(1024) })
+/** One line of what was checked before a run was called complete. */
+export type ChecklistItem = Readonly<z.output<typeof checklistItem>>
+
+const criterion = z.number().int().min(1).max(limits.criteriaMax)
+
 const spawnRules = ['tasksMax', 'depthMax', 'tokensMax', 'costUsdMax', 'wallClockMsMax'] as const
 
 /** The data of every event, version 1. A new event: see CONTRIBUTING.md. */
@@ -63,7 +69,14 @@ export const eventDataSchemas = {
     policy: policySchema,
   }),
   'round-closed': z.strictObject({ round: z.number().int().min(1), summary: text }),
-  'run-completed': z.strictObject({ summary: text }),
+  'run-completed': z.strictObject({
+    summary: text,
+    /** What was checked, each with its evidence. Absent in logs from before there was one. */
+    checklist: z
+      .array(checklistItem)
+      .max(limits.criteriaMax + 8)
+      .optional(),
+  }),
   'run-failed': z.strictObject({ reason: text }),
   'lock-acquired': z.strictObject({
     holder,
@@ -85,6 +98,8 @@ export const eventDataSchemas = {
     attempt,
     notBefore: isoTimeSchema.optional(),
     why: z.enum(['no-slot', 'time', 'after', 'paused', 'blocked', 'evaluate-first', 'retry']),
+    /** Why somebody wants one more attempt of a task that had stopped. */
+    reason: text.optional(),
     /** The task itself, the first time it appears in the log. */
     task: taskSpecSchema.optional(),
   }),
@@ -131,6 +146,13 @@ export const eventDataSchemas = {
   blocked: z.strictObject({ reason: text }),
   unblocked: z.strictObject({ reason: text }),
   'checkpoint-set': z.strictObject({ dueAt: isoTimeSchema, note: text }),
+  /** Evidence for a success criterion, counted from 1; it replaces what was there. `tasks`: accepted ones that show it. */
+  'criterion-met': z.strictObject({
+    criterion,
+    evidence: text,
+    tasks: z.array(taskIdSchema).max(limits.evidenceTasksMax),
+  }),
+  'criterion-reopened': z.strictObject({ criterion, reason: text }),
   'note-added': z.strictObject({ text }),
   'command-refused': z.strictObject({ command: z.string().max(64), code: z.string().max(64), message: text }),
 } as const

@@ -29,10 +29,20 @@ export const limits = {
   evidenceBytesMax: 1024,
   /** Characters of a reason, note or summary. */
   textMax: 8 * 1024,
+  /** Commands of one round, each callback. */
+  roundCommandsMax: 1_000,
+  /** Characters of the name of a task's owner. */
+  ownerMax: 128,
+  /** Accepted tasks that the evidence for one success criterion may name. */
+  evidenceTasksMax: 64,
   /** Success criteria of a run. */
   criteriaMax: 64,
   /** UTF-8 bytes of a run's goal and success criteria together, as JSON: they stand in its first commit. */
   openingBytesMax: 256 * 1024,
+  /** Characters of one piece of a snapshot: at most three times as many UTF-8 bytes. */
+  snapshotPieceMax: 64 * 1024,
+  /** Characters of a whole snapshot: a larger one is not written, and not read. */
+  snapshotMax: 64 * 1024 * 1024,
   /** Messages of one sender that may be missing before later ones are taken as its next. */
   inboxGapMax: 1024,
 } as const

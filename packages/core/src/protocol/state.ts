@@ -1,4 +1,4 @@
-import type { Mode, Status } from './events.js'
+import type { ChecklistItem, Mode, RunEvent, Status } from './events.js'
 import type { RunId, TaskId } from './ids.js'
 import type { Policy } from './policy.js'
 import type { Receipt } from './receipt.js'
@@ -22,10 +22,42 @@ export interface OpenTask {
   digest: string | null
   epoch: number
   deadlineAt: string | null
+  dispatchedAt: string | null
+  /** Version of the newest event about it. */
+  changedAt: number
   /** `received` and, after a failed receipt, `stopped`. */
   receipt: Receipt | null
   /** `stopped`: why. */
   stopReason: string | null
+}
+
+/** A thing that happened, kept for whoever must be told where the run stands. */
+export interface Remembered {
+  readonly version: number
+  readonly at: string
+  readonly event: RunEvent
+}
+
+/** The newest events of some kinds, oldest first, a bounded number of each: a briefing needs no second reading. */
+export interface RecentEvents {
+  /** Decisions that have a reason, and who took the run over. */
+  readonly decisions: Remembered[]
+  readonly notes: Remembered[]
+  readonly settled: Remembered[]
+  /** What went wrong by itself. */
+  readonly troubles: Remembered[]
+  /** Tasks that somebody cancelled or abandoned, with the reason; not those that only needed one of them. */
+  readonly givenUp: Remembered[]
+  /** Commands that were refused. A list of its own: whoever sends rubbish pushes out nothing else. */
+  readonly refusals: Remembered[]
+}
+
+/** Evidence for a success criterion. */
+export interface CriterionEvidence {
+  readonly evidence: string
+  readonly tasks: readonly TaskId[]
+  readonly version: number
+  readonly at: string
 }
 
 export interface DelayEntry {
@@ -65,6 +97,8 @@ export interface RunState {
   runId: RunId | null
   goal: string
   successCriteria: readonly string[]
+  /** One per success criterion; `null`: not met yet. */
+  criteria: (CriterionEvidence | null)[]
   policy: Policy | null
   openedAt: string | null
   /** Number of events folded. */
@@ -72,17 +106,29 @@ export interface RunState {
   /** Time of the commit being folded. */
   at: string
   epoch: number
-  lock: { readonly holder: { readonly id: string; readonly host: string; readonly pid: number } } | null
+  lock: {
+    readonly holder: { readonly id: string; readonly host: string; readonly pid: number }
+    readonly at: string
+  } | null
   mode: Mode
   status: Status
   pausedReason: string | null
   blockedReason: string | null
   /** Set by `run-completed` and `run-failed`: the summary or the reason. */
   closing: string | null
+  /** Set by `run-completed`: what was checked. */
+  checklist: readonly ChecklistItem[] | null
   /** Epoch whose gates have all passed. */
   resumedEpoch: number
   round: number
   checkpoint: { readonly dueAt: string; readonly note: string } | null
+  /** Version of the newest event that changed what may be done at all: paused, blocked, a criterion, the lock. */
+  statusChangedAt: number
+  /** Version of the newest event by which work came back, or stopped. */
+  resultsChangedAt: number
+  /** Version of the newest event by which a new task came in, or one that had stopped is tried again. */
+  takenInAt: number
+  recent: RecentEvents
   tasks: Map<TaskId, OpenTask>
   /** Outcome and depth, packed by `packSettled`: a few bytes per settled task. */
   settled: Map<TaskId, number>

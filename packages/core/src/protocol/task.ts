@@ -12,11 +12,19 @@ export const jsonSchema = z.unknown().transform((value, context): JsonValue => {
   return z.NEVER
 })
 
+export const traceIdSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9._:@-]{1,128}$/, 'a trace id must be 1 to 128 of A-Z a-z 0-9 . _ : @ -')
+
 const taskOptions = {
   /** Workers consume lanes. */
   lane: laneSchema.default('default'),
   /** 0 to 9, higher first. */
   priority: z.number().int().min(0).max(9).default(5),
+  /** Who answers for it, for people who read; default: whoever serves its lane. */
+  owner: z.string().min(1).max(limits.ownerMax).optional(),
+  /** What must be back for it to count as done, for people who read; default: a receipt that passes every gate. */
+  returns: z.string().min(1).max(limits.textMax).optional(),
   /** Tasks that must be accepted before this one is dispatched. */
   after: z.array(taskIdSchema).max(limits.afterMax).default([]),
   /** Not dispatched before this time. */
@@ -31,10 +39,7 @@ const taskOptions = {
   /** Attempts for this task; default `policy.attemptsMax`. */
   attemptsMax: z.number().int().min(1).max(1000).optional(),
   /** Ties tasks of several runs together; default: the run's id. */
-  traceId: z
-    .string()
-    .regex(/^[A-Za-z0-9._:@-]{1,128}$/)
-    .optional(),
+  traceId: traceIdSchema.optional(),
 }
 
 /** What a caller asks for. */

@@ -38,6 +38,16 @@ export function upcastEvent(stored: StoredEvent, steps: UpcastSteps = releasedSt
   return { ...stored, v, data } as RunEvent
 }
 
+/** `type@v` of every event, in the newest version that this library knows. */
+export const knownEvents = (): string[] =>
+  [...knownTypes].map((type) => `${type}@${newestVersion(type as EventType, releasedSteps)}`)
+
+/** Whether events up to `type@v` can be read here. */
+export function isKnownEvent(name: string): boolean {
+  const [type = '', v] = name.split('@')
+  return Number(v) <= newestVersion(type as EventType, releasedSteps)
+}
+
 function newestVersion(type: EventType, steps: UpcastSteps): number {
   if (!Object.hasOwn(eventDataSchemas, type)) return 0
   let newest = 1

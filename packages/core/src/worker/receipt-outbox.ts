@@ -1,6 +1,7 @@
 import type { Inbox, InboxMessage } from '../ports/inbox.js'
 import type { Runtime } from '../ports/runtime.js'
 import { isRepriseError, RepriseError } from '../protocol/errors.js'
+import type { Cause } from '../protocol/events.js'
 import type { RunId } from '../protocol/ids.js'
 
 const backoffMs = 50
@@ -8,11 +9,11 @@ const backoffMsMax = 5_000
 /** Runs whose place in the sequence is remembered. A run beyond is met again under a new sender. */
 const runsMax = 1_024
 
-/** Receipts that travel together. All who wait for one of them wait for this. */
+/** Receipts that travel together. All who wait for one of them wait for this: the place of the first. */
 interface Group {
   readonly bodies: string[]
-  readonly sent: Promise<void>
-  resolve(): void
+  readonly sent: Promise<Cause>
+  resolve(first: Cause): void
   reject(error: unknown): void
 }
 
@@ -45,10 +46,10 @@ export class ReceiptOutbox {
   }
 
   /**
-   * Resolves once the receipt is durable in the adapter's terms. Rejects with the inbox's error if trying again
+   * Resolves once the receipt is durable in the adapter's terms, to what the event that answers it will name. Rejects with the inbox's error if trying again
    * cannot help, and with `CLOSED` if it is not durable when the signal aborts.
    */
-  send(runId: RunId, body: string): Promise<void> {
+  async send(runId: RunId, body: string): Promise<Cause> {
     const lane = this.#laneOf(runId)
     if (lane.forming === null) {
       lane.forming = newGroup()
@@ -57,16 +58,17 @@ export class ReceiptOutbox {
         this.runtime.defer(() => void this.#drain(runId, lane))
       }
     }
-    lane.forming.bodies.push(body)
-    return lane.forming.sent
+    const { bodies, sent } = lane.forming
+    const place = bodies.push(body) - 1
+    const { sender, seq } = await sent
+    return { sender, seq: seq + place }
   }
 
   async #drain(runId: RunId, lane: Lane): Promise<void> {
     for (let group = lane.forming; group !== null; group = lane.forming) {
       lane.forming = null
       try {
-        await this.#sendGroup(runId, lane, group.bodies)
-        group.resolve()
+        group.resolve(await this.#sendGroup(runId, lane, group.bodies))
       } catch (error) {
         // Its numbers are lost: a new sender, so that what follows is not taken for the end of a gap.
         lane.sender = this.#newSender()
@@ -77,13 +79,15 @@ export class ReceiptOutbox {
     lane.busy = false
   }
 
-  async #sendGroup(runId: RunId, lane: Lane, bodies: readonly string[]): Promise<void> {
+  async #sendGroup(runId: RunId, lane: Lane, bodies: readonly string[]): Promise<Cause> {
+    const first: Cause = { sender: lane.sender, seq: lane.seq + 1 }
     const messages = bodies.map(
       (body): InboxMessage => ({ sender: lane.sender, seq: ++lane.seq, kind: 'receipt', body }),
     )
     for (let waitMs = backoffMs; !this.signal.aborted; waitMs = Math.min(waitMs * 2, backoffMsMax)) {
       try {
-        return await this.inbox.send(runId, messages)
+        await this.inbox.send(runId, messages)
+        return first
       } catch (error) {
         this.onError(error)
         if (isRepriseError(error) && error.retry !== 'later') throw error
@@ -117,9 +121,9 @@ export class ReceiptOutbox {
 }
 
 function newGroup(): Group {
-  let resolve = (): void => {}
+  let resolve = (_first: Cause): void => {}
   let reject = (_error: unknown): void => {}
-  const sent = new Promise<void>((resolveSent, rejectSent) => {
+  const sent = new Promise<Cause>((resolveSent, rejectSent) => {
     resolve = resolveSent
     reject = rejectSent
   })

@@ -2,6 +2,7 @@ import type { ArtifactStore } from '../ports/artifact-store.js'
 import type { Runtime } from '../ports/runtime.js'
 import type { Delivery } from '../ports/task-queue.js'
 import { isRepriseError, RepriseError } from '../protocol/errors.js'
+import type { Cause } from '../protocol/events.js'
 import { copyJson } from '../protocol/json.js'
 import { type AttemptResult, attemptError, endedBy, endedByThrow } from './attempt-result.js'
 import { buildReceipt, type ReceiptAuthor } from './build-receipt.js'
@@ -83,7 +84,9 @@ function begin(
     return endedBy('refused', 'UNKNOWN_KIND', message, true)
   }
   if (delivery.deliveries > deliveriesMax) {
-    const message = `the attempt was handed out ${delivery.deliveries} times, ${deliveriesMax} are allowed: its workers died or gave it back`
+    const had = delivery.earlierWorkers ?? []
+    const who = had.length === 0 ? '' : ` (${had.join(', ')})`
+    const message = `the attempt was handed out ${delivery.deliveries} times, ${deliveriesMax} are allowed: its workers died or gave it back${who}`
     return endedBy('failed', 'POISON', message, false)
   }
   if (startedMs >= deadlineMs) return deadlinePassed(attempt)
@@ -152,14 +155,15 @@ async function answer(attempt: OpenAttempt, result: AttemptResult, tools: Attemp
     },
     tools.author,
   )
+  let cause: Cause
   try {
-    await tools.outbox.send(runId, body)
+    cause = await tools.outbox.send(runId, body)
   } catch (error) {
     // A run that does not take the receipt now never will: delivering the attempt again would not change that.
     if (isRepriseError(error) && error.retry === 'never') return
     throw error
   }
-  tools.emit('receipt', { runId, taskId, attempt: dispatch.attempt, status })
+  tools.emit('receipt', { runId, taskId, attempt: dispatch.attempt, status, cause })
 }
 
 /** A withdrawn attempt is done with. The others are given back: by a worker that shuts down, or in vain. */

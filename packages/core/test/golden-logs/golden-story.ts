@@ -18,7 +18,7 @@ const policy = {
 /** The first half: every phase of a task, commands from outside, limits, a crash. */
 export function busyHalf(): GivenRun {
   return new GivenRun()
-    .and(open(policy), passGates)
+    .and(open(policy, ['every file once', 'nothing else']), passGates)
     .and(
       dispatch(
         task('a', { priority: 9 }),
@@ -77,7 +77,16 @@ export function completedStory(): GivenRun {
     }
     run.later(200)
   }
-  return run.and({ type: 'complete', summary: 'everything is read' })
+  const accepted = { tasks: ['a'] }
+  return run
+    .and({ type: 'meet-criterion', criterion: 1, evidence: 'a guess' })
+    .and({ type: 'reopen-criterion', criterion: 1, reason: 'it was a guess' })
+    .and({ type: 'meet-criterion', criterion: 'every file once', evidence: 'one receipt per file', ...accepted })
+    .and({
+      type: 'complete',
+      summary: 'everything is read',
+      evidence: [{ criterion: 2, evidence: 'no task without a file' }],
+    })
 }
 
 /** A run that ends badly, under a policy with every limit set. */

@@ -1,6 +1,7 @@
 // A coordinator in a process of its own, to be stopped and killed. It says what it did only after the library has
 // said that it is durable.
 import { closeOnSignals, isRepriseError, openRun, type Run } from '@reprise/core'
+import { evidenceFor } from '../finish-run.js'
 import { openPlace } from '../place.js'
 import { type CoordinatorOrder, listen, readOrder, say } from './talk.js'
 
@@ -43,7 +44,7 @@ async function coordinate(): Promise<void> {
     else await result.accept()
     say({ [result.status === 'stopped' ? 'abandoned' : 'accepted']: result.taskId })
   }
-  await opened.complete('everything is done')
+  await opened.complete('everything is done', { evidence: evidenceFor(order.run) })
   say({ completed: opened.status.version })
   await opened.close()
   await adapter.close()

@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import type { OpenRunOptions, TaskRequest, WorkerOptions } from '@reprise/core'
+import type { OpenRunOptions, TaskRequest, WatchdogOptions, WorkerOptions } from '@reprise/core'
 import type { Place } from '../place.js'
 
 // How a process of a test talks with the test that started it: one JSON object per line, both ways.
@@ -18,8 +18,30 @@ export interface CoordinatorOrder {
   readonly inputCharacters?: number
 }
 
+/** What the test wants of a coordinator that works in rounds. */
+export interface RoundsOrder {
+  readonly place: Place
+  readonly run: Omit<OpenRunOptions, 'adapter'>
+  readonly tasks: readonly TaskRequest[]
+  /** So many tasks go out in a round, once the ones before are settled. */
+  readonly perRound: number
+  /** The round that dispatches the tasks from this one on says that it is deciding, and waits until the test says something. */
+  readonly holdAt?: number
+  /** A note in that round. */
+  readonly mark?: string
+  /** It waits for this file instead, with the event loop blocked. */
+  readonly blockUntil?: string
+  /** Instead of the inputs of the tasks: so many characters each. */
+  readonly inputCharacters?: number
+}
+
 /** What the test wants of a worker. */
 export interface WorkerOrder extends Omit<WorkerOptions, 'adapter' | 'handlers'> {
+  readonly place: Place
+}
+
+/** What the test wants of a watchdog. Without a `command` it says what it has to tell. */
+export interface WatchdogOrder extends Omit<WatchdogOptions, 'adapter' | 'onIncident' | 'onError'> {
   readonly place: Place
 }
 

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { closeOnSignals, isRepriseError, startWorker, type TaskContext } from '@reprise/core'
 import { openPlace } from '../place.js'
+import { failingKinds } from './failing-kinds.js'
 import { listen, readOrder, say, type WorkerOrder } from './talk.js'
 
 const { place, ...options } = readOrder<WorkerOrder>()
@@ -18,9 +19,10 @@ async function gate(count: number, signal: AbortSignal): Promise<void> {
 }
 
 /** A task that a test waits for: it has been begun. */
-const hold = ({ taskId, deliveries }: TaskContext): void => say({ holding: taskId, deliveries })
+const hold = ({ taskId, attempt, deliveries }: TaskContext): void => say({ holding: taskId, attempt, deliveries })
 
 const kinds: Readonly<Record<string, (input: unknown, task: TaskContext) => unknown>> = {
+  ...failingKinds,
   echo: (input) => input,
   /**
    * Takes `ms` of its input, and does not end before the test has opened `gate` gates: what happens before that happens
@@ -41,6 +43,11 @@ const kinds: Readonly<Record<string, (input: unknown, task: TaskContext) => unkn
       throw task.signal.reason
     }
     return input
+  },
+  /** Neither ends nor listens to anybody. */
+  ignore: (_input, task) => {
+    hold(task)
+    return new Promise(() => {})
   },
   /** Stands still, and sends its receipt as the first thing after it was woken up. */
   freeze: (input, task) => {
@@ -78,7 +85,7 @@ const worker = await startWorker({
   })),
 })
 worker.on('error', (error) => say({ failed: isRepriseError(error) ? error.code : String(error) }))
-worker.on('receipt', ({ taskId, status }) => say({ receipt: taskId, status }))
+worker.on('receipt', ({ taskId, status, cause }) => say({ receipt: taskId, status, cause }))
 closeOnSignals({
   close: async (closing) => {
     await worker.close(closing)

@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { headers } from '@nats-io/transport-node'
 import { chunkBytes } from './artifact-manifest.js'
-import type { Names } from './names.js'
 import type { NatsConnection } from './nats-connection.js'
 import { isNatsFailure } from './nats-failure.js'
 
@@ -9,11 +8,12 @@ import { isNatsFailure } from './nats-failure.js'
 const windowMax = 4
 const triesMax = 4
 
-/** Bytes on their way into the stream, hashed as they go. Nobody finds them before they are published under a digest. */
-export class ArtifactUpload {
+/** Bytes on their way into a stream, hashed as they go. Nobody finds them before a manifest says where they are. */
+export class ChunkUpload {
   readonly id = randomBytes(16).toString('hex')
   readonly #connection: NatsConnection
   readonly #subject: string
+  readonly #what: string
   readonly #hash = createHash('sha256')
   readonly #inFlight = new Set<Promise<void>>()
   /** Sequences in the stream, by chunk. */
@@ -24,9 +24,11 @@ export class ArtifactUpload {
   #chunks = 0
   #failure: { readonly error: unknown } | null = null
 
-  constructor(connection: NatsConnection, names: Names) {
+  /** `what` is on its way, for messages; `subjectOf` gives the subject of an upload. */
+  constructor(connection: NatsConnection, what: string, subjectOf: (upload: string) => string) {
     this.#connection = connection
-    this.#subject = names.chunksSubject(this.id)
+    this.#what = what
+    this.#subject = subjectOf(this.id)
   }
 
   get bytes(): number {
@@ -80,7 +82,7 @@ export class ArtifactUpload {
     const given = headers()
     // Sent again after a lost connection, it is stored once, or twice with one of them never read.
     given.set('Nats-Msg-Id', `${this.id}.${number}`)
-    const doing = `Storing chunk ${number} of an artifact`
+    const doing = `Storing chunk ${number} of ${this.#what}`
     const giveUpAt = performance.now() + this.#connection.requestTimeoutMs
     for (let tried = 1; ; tried++) {
       try {

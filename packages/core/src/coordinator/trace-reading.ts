@@ -1,0 +1,49 @@
+import { type TracedFacts, TracedTasks } from '../flow/traced-tasks.js'
+import { ChainReader } from '../log/chain-reader.js'
+import type { CommitLog } from '../ports/commit-log.js'
+import { isRepriseError } from '../protocol/errors.js'
+import type { Commit } from '../protocol/events.js'
+import type { RunId } from '../protocol/ids.js'
+import { upcastEvent } from '../protocol/upcast.js'
+import { checkRunId, contradiction, unknownRun } from './load-run.js'
+
+/** How many tasks of a trace may still be listed, of all runs together. Below 0: there are too many, and reading ends. */
+export interface TaskAllowance {
+  left: number
+}
+
+/**
+ * The tasks of a run that carry a trace id. Streams its log once, checks the hash of each commit and its place, and
+ * keeps these tasks alone. `RUN_UNKNOWN`, `LOG_CORRUPT`, `LOG_TOO_NEW`, `RUN_MISMATCH`.
+ */
+export async function readTrace(
+  log: CommitLog,
+  runId: RunId,
+  traceId: string,
+  allowance: TaskAllowance,
+): Promise<readonly TracedFacts[]> {
+  const chain = new ChainReader()
+  const traced = new TracedTasks(runId, traceId)
+  for await (const lines of log.read(runId)) {
+    for (const line of lines) {
+      const before = traced.size
+      fold(traced, runId, chain.next(line))
+      allowance.left -= traced.size - before
+      if (allowance.left < 0) return traced.all
+    }
+  }
+  if (chain.commits === 0) throw unknownRun(runId)
+  return traced.all
+}
+
+function fold(traced: TracedTasks, runId: RunId, { index, version, at, events }: Commit): void {
+  try {
+    for (const [i, stored] of events.entries()) {
+      const event = upcastEvent(stored)
+      if (event.type === 'run-opened') checkRunId(event.data.runId, runId)
+      traced.fold(event, { version: version - events.length + i + 1, at })
+    }
+  } catch (error) {
+    throw isRepriseError(error) ? error : contradiction(runId, index, error)
+  }
+}
