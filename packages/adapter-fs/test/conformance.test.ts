@@ -14,6 +14,12 @@ const create = async () => {
 const teardown = ({ dir }: { dir: string }) => rm(dir, { recursive: true })
 
 testAdapter(
-  { name: 'files', create, teardown, capabilities: { artifacts: true, snapshots: true }, ttlMs: 1_500 },
+  {
+    name: 'files',
+    create,
+    teardown,
+    capabilities: { artifacts: true, snapshots: true, earlierWorkers: true },
+    ttlMs: 1_500,
+  },
   { describe, it, expect },
 )

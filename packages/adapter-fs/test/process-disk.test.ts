@@ -6,24 +6,15 @@ import {
   finishRun,
   type LogFacts,
   logFacts,
-  ProcessFleet,
   startEchoWorker,
-  TestFolders,
 } from '@reprise/test-fleet'
-import { afterEach, beforeAll, expect, it, vi } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { sweep } from './fault-sweep.js'
-import { oneThread, requireStrace, strace } from './strace.js'
+import { setUpProcesses } from './process-set-up.js'
+import { oneThread, strace } from './strace.js'
 import { type TinyDisk, tinyDisk } from './tiny-disk.js'
 
-const fleet = new ProcessFleet()
-const folders = new TestFolders()
-const disks: TinyDisk[] = []
-beforeAll(requireStrace, 120_000)
-afterEach(async () => {
-  await fleet.endAll()
-  for (const disk of disks.splice(0)) disk.remove()
-  await folders.removeAll()
-})
+const { fleet, folders, disks } = setUpProcesses()
 
 const runId = 'disk-run'
 const run = { runId, goal: 'believe no disk', policy: { inFlightMax: 2 }, appendPatienceMs: 2_000 }

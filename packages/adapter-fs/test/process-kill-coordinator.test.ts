@@ -10,24 +10,17 @@ import {
   type FleetProcess,
   finishRun,
   logFacts,
-  ProcessFleet,
   startEchoWorker,
-  TestFolders,
   type Work,
 } from '@reprise/test-fleet'
-import { afterEach, beforeAll, expect, it, onTestFinished, vi } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 import { openFiles } from '../src/index.js'
 import { sweep } from './fault-sweep.js'
 import { logPath } from './log-file.js'
-import { type Injection, oneThread, requireStrace, strace } from './strace.js'
+import { setUpProcesses } from './process-set-up.js'
+import { type Injection, oneThread, strace } from './strace.js'
 
-const fleet = new ProcessFleet()
-const folders = new TestFolders()
-beforeAll(requireStrace, 120_000)
-afterEach(async () => {
-  await fleet.endAll()
-  await folders.removeAll()
-})
+const { fleet, folders } = setUpProcesses()
 
 const runId = 'fault-run'
 const tasks = echoTasks(3)

@@ -1,26 +1,12 @@
 import { join } from 'node:path'
 import type { TaskRequest } from '@reprise/core'
-import {
-  acceptedTasks,
-  dataOf,
-  echoTasks,
-  finishRun,
-  logFacts,
-  ProcessFleet,
-  startEchoWorker,
-  TestFolders,
-} from '@reprise/test-fleet'
-import { afterEach, beforeAll, expect, it } from 'vitest'
+import { acceptedTasks, dataOf, echoTasks, finishRun, logFacts, startEchoWorker } from '@reprise/test-fleet'
+import { expect, it } from 'vitest'
 import { sweep } from './fault-sweep.js'
-import { type Injection, oneThread, requireStrace, strace } from './strace.js'
+import { setUpProcesses } from './process-set-up.js'
+import { type Injection, oneThread, strace } from './strace.js'
 
-const fleet = new ProcessFleet()
-const folders = new TestFolders()
-beforeAll(requireStrace, 120_000)
-afterEach(async () => {
-  await fleet.endAll()
-  await folders.removeAll()
-})
+const { fleet, folders } = setUpProcesses()
 
 const runId = 'fault-run'
 const run = { runId, goal: 'survive' }

@@ -8,25 +8,16 @@ import {
   finishInRounds,
   logFacts,
   notesIn,
-  ProcessFleet,
   startEchoWorker,
-  TestFolders,
 } from '@reprise/test-fleet'
-import { afterEach, beforeAll, expect, it, vi } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { sweep } from './fault-sweep.js'
 import { logPath } from './log-file.js'
-import { oneThread, requireStrace, strace } from './strace.js'
-import { type TinyDisk, tinyDisk } from './tiny-disk.js'
+import { setUpProcesses } from './process-set-up.js'
+import { oneThread, strace } from './strace.js'
+import { tinyDisk } from './tiny-disk.js'
 
-const fleet = new ProcessFleet()
-const folders = new TestFolders()
-const disks: TinyDisk[] = []
-beforeAll(requireStrace, 120_000)
-afterEach(async () => {
-  await fleet.endAll()
-  for (const disk of disks.splice(0)) disk.remove()
-  await folders.removeAll()
-})
+const { fleet, folders, disks } = setUpProcesses()
 
 const runId = 'rounds'
 const tasks = echoTasks(2)

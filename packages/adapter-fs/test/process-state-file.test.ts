@@ -1,31 +1,15 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { loadRun, openRun, type RunId, readStateFile } from '@reprise/core'
-import {
-  acceptedTasks,
-  dataOf,
-  echoTasks,
-  finishRun,
-  logFacts,
-  ProcessFleet,
-  startEchoWorker,
-  TestFolders,
-} from '@reprise/test-fleet'
-import { afterEach, beforeAll, expect, it, vi } from 'vitest'
+import { acceptedTasks, dataOf, echoTasks, finishRun, logFacts, startEchoWorker } from '@reprise/test-fleet'
+import { expect, it, vi } from 'vitest'
 import { openFiles } from '../src/index.js'
 import { sweep } from './fault-sweep.js'
-import { type Injection, oneThread, requireStrace, strace } from './strace.js'
-import { type TinyDisk, tinyDisk } from './tiny-disk.js'
+import { setUpProcesses } from './process-set-up.js'
+import { type Injection, oneThread, strace } from './strace.js'
+import { tinyDisk } from './tiny-disk.js'
 
-const fleet = new ProcessFleet()
-const folders = new TestFolders()
-const disks: TinyDisk[] = []
-beforeAll(requireStrace, 120_000)
-afterEach(async () => {
-  await fleet.endAll()
-  for (const disk of disks.splice(0)) disk.remove()
-  await folders.removeAll()
-})
+const { fleet, folders, disks } = setUpProcesses()
 
 const runId = 'state-run'
 const tasks = echoTasks(3)

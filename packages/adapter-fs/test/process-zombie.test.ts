@@ -1,28 +1,14 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openRun, type TaskRequest } from '@reprise/core'
-import {
-  acceptedTasks,
-  dataOf,
-  echoTasks,
-  finishRun,
-  logFacts,
-  ProcessFleet,
-  startEchoWorker,
-  TestFolders,
-} from '@reprise/test-fleet'
-import { afterEach, beforeAll, expect, it, vi } from 'vitest'
+import { acceptedTasks, dataOf, echoTasks, finishRun, logFacts, startEchoWorker } from '@reprise/test-fleet'
+import { expect, it, vi } from 'vitest'
 import { openFiles } from '../src/index.js'
 import { logBytes, logPath } from './log-file.js'
-import { requireStrace, strace } from './strace.js'
+import { setUpProcesses } from './process-set-up.js'
+import { strace } from './strace.js'
 
-const fleet = new ProcessFleet()
-const folders = new TestFolders()
-beforeAll(requireStrace, 120_000)
-afterEach(async () => {
-  await fleet.endAll()
-  await folders.removeAll()
-})
+const { fleet, folders } = setUpProcesses()
 
 const runId = 'zombie-run'
 const runOf = (leaseTtlMs: number) => ({ runId, goal: 'one history', policy: { leaseTtlMs } })

@@ -6,7 +6,7 @@ import { openNats } from '../src/index.js'
 import { packMessages } from '../src/pack-messages.js'
 import { authorization, connectionOf, passwordOf } from './acl-roles.js'
 import { eventually, failureOf, messages, open, receive, run } from './log-facts.js'
-import { removeStreams, uniquePrefix, withNats } from './nats-facts.js'
+import { placeOn, withNats } from './nats-facts.js'
 
 let server: TestServer
 beforeAll(async () => {
@@ -16,11 +16,7 @@ afterAll(async () => {
   await server.stop()
 })
 
-function place(): { servers: string; prefix: string } {
-  const prefix = uniquePrefix()
-  onTestFinished(() => removeStreams(server.url, prefix))
-  return { servers: server.url, prefix }
-}
+const place = () => placeOn(server)
 
 interface Place {
   readonly servers: string

@@ -3,7 +3,7 @@ import type { Adapter, ArtifactStore, StoredArtifact } from '@reprise/core/adapt
 import { startNats, startProxy, type TestServer } from '@reprise/test-servers'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { eventually, failureOf, open } from './log-facts.js'
-import { removeStreams, uniquePrefix, withNats } from './nats-facts.js'
+import { placeOn, withNats } from './nats-facts.js'
 
 let server: TestServer
 beforeAll(async () => {
@@ -13,11 +13,7 @@ afterAll(async () => {
   await server.stop()
 })
 
-function place(): { servers: string; prefix: string } {
-  const prefix = uniquePrefix()
-  onTestFinished(() => removeStreams(server.url, prefix))
-  return { servers: server.url, prefix }
-}
+const place = () => placeOn(server)
 
 const sourceOf = async function* (...chunks: Uint8Array[]): AsyncIterable<Uint8Array> {
   yield* chunks

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
+import { onTestFinished } from 'vitest'
 
 /** Runs in one test never meet those of another, also on a shared server. */
 export const uniquePrefix = (): string => `test-${randomBytes(6).toString('hex')}`
@@ -28,3 +29,10 @@ export const removeStreams = (servers: string, prefix: string): Promise<void> =>
       if (isOurs) await manager.streams.delete(config.name)
     }
   })
+
+/** A prefix of its own on a server; its streams go with the test. */
+export function placeOn({ url }: { readonly url: string }): { servers: string; prefix: string } {
+  const prefix = uniquePrefix()
+  onTestFinished(() => removeStreams(url, prefix))
+  return { servers: url, prefix }
+}

@@ -3,7 +3,7 @@ import type { Holder } from '@reprise/core/adapter'
 import { startNats, startProxy, type TestServer } from '@reprise/test-servers'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { eventually, failureOf, open } from './log-facts.js'
-import { removeStreams, uniquePrefix } from './nats-facts.js'
+import { placeOn } from './nats-facts.js'
 
 const script = new URL('./adapter-process.mjs', import.meta.url)
 const holder = (id: string): Holder => ({ id, host: 'elsewhere', pid: 1 })
@@ -16,11 +16,7 @@ afterAll(async () => {
   await server.stop()
 })
 
-function place(): { servers: string; prefix: string } {
-  const prefix = uniquePrefix()
-  onTestFinished(() => removeStreams(server.url, prefix))
-  return { servers: server.url, prefix }
-}
+const place = () => placeOn(server)
 
 describe('leases in a bucket', () => {
   it('are free at once when the process that took them on this host is gone', async () => {

@@ -19,7 +19,7 @@ import {
   textsOf,
   watch,
 } from './log-facts.js'
-import { removeStreams, uniquePrefix, withNats } from './nats-facts.js'
+import { placeOn, removeStreams, withNats } from './nats-facts.js'
 
 let server: TestServer
 beforeAll(async () => {
@@ -29,11 +29,7 @@ afterAll(async () => {
   await server.stop()
 })
 
-function place(): { servers: string; prefix: string } {
-  const prefix = uniquePrefix()
-  onTestFinished(() => removeStreams(server.url, prefix))
-  return { servers: server.url, prefix }
-}
+const place = () => placeOn(server)
 
 describe('the log in a stream', () => {
   it('finds any index in a log that is mixed with others', async () => {

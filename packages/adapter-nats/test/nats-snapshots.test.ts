@@ -5,7 +5,7 @@ import { namesOf } from '../src/names.js'
 import { NatsConnection } from '../src/nats-connection.js'
 import { NatsSnapshots } from '../src/nats-snapshots.js'
 import { appendAll, closedHistory, eventually, failureOf, open, run } from './log-facts.js'
-import { removeStreams, uniquePrefix } from './nats-facts.js'
+import { placeOn } from './nats-facts.js'
 
 let server: TestServer
 beforeAll(async () => {
@@ -15,11 +15,7 @@ afterAll(async () => {
   await server.stop()
 })
 
-function place(): { servers: string; prefix: string } {
-  const prefix = uniquePrefix()
-  onTestFinished(() => removeStreams(server.url, prefix))
-  return { servers: server.url, prefix }
-}
+const place = () => placeOn(server)
 
 async function* inPieces(...pieces: string[]): AsyncIterable<string> {
   yield* pieces

@@ -36,6 +36,12 @@ const create = async () => {
 const teardown = async () => {}
 
 testAdapter(
-  { name: 'redis', create, teardown, capabilities: { artifacts: true, snapshots: true }, ttlMs: 1_500 },
+  {
+    name: 'redis',
+    create,
+    teardown,
+    capabilities: { artifacts: true, snapshots: true, earlierWorkers: true },
+    ttlMs: 1_500,
+  },
   { describe, it, expect },
 )

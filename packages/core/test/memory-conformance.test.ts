@@ -16,6 +16,12 @@ const create = async () => {
 }
 
 testAdapter(
-  { name: 'memory', create, teardown: async () => {}, capabilities: { artifacts: true, snapshots: true }, ttlMs: 150 },
+  {
+    name: 'memory',
+    create,
+    teardown: async () => {},
+    capabilities: { artifacts: true, snapshots: true, earlierWorkers: true },
+    ttlMs: 150,
+  },
   { describe, it, expect },
 )
