@@ -1,0 +1,48 @@
+import type { Writable } from 'node:stream'
+import { paint } from './markup.js'
+import { visible, visibleJson } from './visible.js'
+
+/** A stream of the process, and what it may show. */
+export interface Sink {
+  readonly stream: Writable
+  readonly colour: boolean
+}
+
+/** All that a command says goes through here: nothing hidden, no secret, and no faster than it is read. */
+export class Output {
+  constructor(
+    private readonly out: Sink,
+    private readonly err: Sink,
+    private readonly secrets: readonly string[],
+  ) {}
+
+  /** A text in human form, with a newline behind it. */
+  human(text: string): Promise<void> {
+    return this.write(this.out, `${paint(visible(this.redact(text)), this.out.colour)}\n`)
+  }
+
+  /** A JSON document: indented, or on one line. */
+  json(value: unknown, indent?: number): Promise<void> {
+    return this.write(this.out, `${this.redact(visibleJson(value, indent))}\n`)
+  }
+
+  /** Bytes of a file format, as they are. */
+  raw(bytes: string | Uint8Array): Promise<void> {
+    return this.write(this.out, bytes)
+  }
+
+  /** Beside the result, on standard error. */
+  note(text: string): Promise<void> {
+    return this.write(this.err, `${paint(visible(this.redact(text)), this.err.colour)}\n`)
+  }
+
+  private redact(text: string): string {
+    return this.secrets.reduce((safe, secret) => safe.replaceAll(secret, '***'), text)
+  }
+
+  private write({ stream }: Sink, chunk: string | Uint8Array): Promise<void> {
+    return new Promise((resolve, reject) => {
+      stream.write(chunk, (error) => (error ? reject(error) : resolve()))
+    })
+  }
+}

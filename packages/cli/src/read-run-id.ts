@@ -1,0 +1,19 @@
+import { type RunId, runIdSchema, type TaskId, taskIdSchema } from '@reprise/core'
+import { type CommandFailure, notFound, usage } from './command-failure.js'
+
+/** A run id from the command line. */
+export function runIdOf(text: string): RunId {
+  const parsed = runIdSchema.safeParse(text)
+  if (parsed.success) return parsed.data
+  throw usage(`${text} is not a run id: ${parsed.error.issues[0]?.message}. Look for it with: reprise runs.`)
+}
+
+/** A task id from the command line. */
+export function taskIdOf(text: string): TaskId {
+  const parsed = taskIdSchema.safeParse(text)
+  if (parsed.success) return parsed.data
+  throw usage(`${text} is not a task id: ${parsed.error.issues[0]?.message}. Look for it with: reprise tasks RUN.`)
+}
+
+export const unknownRun = (runId: RunId, place: string): CommandFailure =>
+  notFound(`There is no run ${runId} in ${place}. List them with: reprise runs; another backend is named with --at.`, { runId })
