@@ -29,7 +29,8 @@ export function readAddress(text: string): Address {
   const url = parse(text)
   const prefix = url.searchParams.get('prefix') ?? undefined
   const unknown = [...url.searchParams.keys()].find((name) => name !== 'prefix')
-  if (unknown !== undefined) throw usage(`The address ${withoutSecrets(text)} has ?${unknown}=: only ?prefix= is known.`)
+  if (unknown !== undefined)
+    throw usage(`The address ${withoutSecrets(text)} has ?${unknown}=: only ?prefix= is known.`)
   url.search = ''
   if (kind === 'redis') return { kind, url: url.href, ...(prefix !== undefined && { prefix }) }
   const { username, password } = url
@@ -42,7 +43,9 @@ function parse(text: string): URL {
   try {
     return new URL(text)
   } catch {
-    throw usage(`${withoutSecrets(text)} is not an address. Write it like redis://host:6379 or nats://user:password@host:4222.`)
+    throw usage(
+      `${withoutSecrets(text)} is not an address. Write it like redis://host:6379 or nats://user:password@host:4222.`,
+    )
   }
 }
 

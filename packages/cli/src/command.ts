@@ -120,11 +120,23 @@ export type Command<A extends Specs<ArgumentSpec>, O extends Specs<OptionSpec>, 
   | LinesCommand<A, O, T>
   | RawCommand<A, O, T>
 
-/** A command whose types nobody needs any more. */
-// biome-ignore lint/suspicious/noExplicitAny: the registry holds commands of all types; each was checked where it is defined
-export type AnyCommand = Command<any, any, any>
+/** A command whose types nobody needs any more: they were checked where it is defined. */
+export type AnyCommand = {
+  [K in 'document' | 'lines' | 'raw']: Definition<Specs<ArgumentSpec>, Specs<OptionSpec>> & {
+    readonly output: K
+    readonly schema: z.ZodType
+    run(context: Context, input: AnyInput): K extends 'lines' ? AsyncIterable<unknown> : Promise<unknown>
+    human(value: unknown, style: Style): K extends 'lines' ? string | null : string
+  }
+}['document' | 'lines' | 'raw']
+
+/** What was given, by name. */
+export interface AnyInput {
+  readonly args: Readonly<Record<string, unknown>>
+  readonly options: Readonly<Record<string, unknown>>
+}
 
 /** Infers the types of a command's arguments and options from their specifications. */
 export const defineCommand = <const A extends Specs<ArgumentSpec>, const O extends Specs<OptionSpec>, T>(
   command: Command<A, O, T>,
-): Command<A, O, T> => command
+): AnyCommand => command as AnyCommand

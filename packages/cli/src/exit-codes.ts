@@ -3,11 +3,20 @@ import type { ErrorCode } from '@reprise/core'
 /** What the process ends with. 130 and 143: ended by Ctrl-C or SIGTERM. 70: a bug of ours. */
 export const exitCodes = {
   ok: { code: 0, meaning: 'done; nothing is wrong' },
-  problem: { code: 1, meaning: 'done, and it found a problem: a log that does not verify, a run that is stuck, a warning' },
-  usage: { code: 2, meaning: 'the command line, an input or a file does not have the documented form; nothing was done' },
+  problem: {
+    code: 1,
+    meaning: 'done, and it found a problem: a log that does not verify, a run that is stuck, a warning',
+  },
+  usage: {
+    code: 2,
+    meaning: 'the command line, an input or a file does not have the documented form; nothing was done',
+  },
   notFound: { code: 3, meaning: 'there is no such folder, run, task, version or file' },
   refused: { code: 4, meaning: 'the run, its limits, a gate or a stale token refused it; nothing was changed' },
-  unavailable: { code: 5, meaning: 'the backend did not answer, the run is held by another process, or a wait ran out; try again later' },
+  unavailable: {
+    code: 5,
+    meaning: 'the backend did not answer, the run is held by another process, or a wait ran out; try again later',
+  },
 } as const satisfies Record<string, { code: number; meaning: string }>
 
 export type ExitName = keyof typeof exitCodes

@@ -1,9 +1,9 @@
 import type { Readable, Writable } from 'node:stream'
-import { Command as Parser, CommanderError, Option } from 'commander'
+import { CommanderError, Option, Command as Parser } from 'commander'
 import { secretsIn } from './address.js'
 import type { AnyCommand } from './command.js'
 import { asFailure, type CommandFailure } from './command-failure.js'
-import { exitCodes, type ExitName } from './exit-codes.js'
+import { type ExitName, exitCodes } from './exit-codes.js'
 import { Output } from './output/output.js'
 import { visible } from './output/visible.js'
 import { type Entry, groups, registry } from './registry.js'
@@ -84,7 +84,8 @@ function configure(command: Parser, { stdout, stderr, args }: World): Parser {
     .configureOutput({
       writeOut: (text) => void stdout.write(text),
       // What is wrong with a command line may repeat it, secrets included.
-      writeErr: (text) => void stderr.write(visible(args.flatMap(secretsIn).reduce((safe, s) => safe.replaceAll(s, '***'), text))),
+      writeErr: (text) =>
+        void stderr.write(visible(args.flatMap(secretsIn).reduce((safe, s) => safe.replaceAll(s, '***'), text))),
     })
 }
 
@@ -114,7 +115,10 @@ function specify(parser: Parser, entry: Entry, command: AnyCommand, run: Run): v
 /** What every command takes. */
 export const globalOptions = (): Option[] =>
   [
-    new Option('--at <ADDRESS>', 'a folder, redis://… or nats://…; default: $REPRISE_AT, or the nearest .reprise upwards'),
+    new Option(
+      '--at <ADDRESS>',
+      'a folder, redis://… or nats://…; default: $REPRISE_AT, or the nearest .reprise upwards',
+    ),
     new Option('--with <PART=ADDRESS>', 'where leases, queue, inbox or artifacts are, if not with the log')
       .argParser((value: string, before: string[] = []) => [...before, value])
       .default([], 'none'),
@@ -124,7 +128,15 @@ export const globalOptions = (): Option[] =>
 
 function helpText(entry: Entry, command: AnyCommand): string {
   const examples = command.examples.flatMap(({ line, says }) => [`  $ reprise ${line}`, `    ${says}`])
-  return ['', command.details.trim(), '', examples.length > 1 ? 'Examples:' : 'Example:', ...examples, '', `docs/cli.md#${entry.name.replace(' ', '-')}`].join('\n')
+  return [
+    '',
+    command.details.trim(),
+    '',
+    examples.length > 1 ? 'Examples:' : 'Example:',
+    ...examples,
+    '',
+    `docs/cli.md#${entry.name.replace(' ', '-')}`,
+  ].join('\n')
 }
 
 /** What a failed command says, and its exit code. */
@@ -138,7 +150,9 @@ async function tell(world: World, error: unknown): Promise<number> {
     await output.note(`reprise: ${failure.message}`)
     return exitCodes[failure.exit].code
   }
-  await output.note(`reprise: a bug: ${error instanceof Error ? error.stack : String(error)}\nPlease report it with the command line.`)
+  await output.note(
+    `reprise: a bug: ${error instanceof Error ? error.stack : String(error)}\nPlease report it with the command line.`,
+  )
   return 70
 }
 

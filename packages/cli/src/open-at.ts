@@ -37,7 +37,8 @@ async function openServers(address: Extract<Address, { kind: 'nats' }>, to: Open
 async function openFolder(dir: string, to: OpenAtOptions['to']): Promise<Adapter> {
   if (to !== 'create') {
     const found = await stat(dir).catch(() => null)
-    if (found === null) throw notFound(`There is no folder ${dir}. Name another with --at, or make one with: reprise open.`)
+    if (found === null)
+      throw notFound(`There is no folder ${dir}. Name another with --at, or make one with: reprise open.`)
     if (!found.isDirectory()) throw usage(`${dir} is not a folder. Name one with --at.`)
   }
   const { openFiles } = await import('@reprise/adapter-fs')

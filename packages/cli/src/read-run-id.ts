@@ -16,4 +16,6 @@ export function taskIdOf(text: string): TaskId {
 }
 
 export const unknownRun = (runId: RunId, place: string): CommandFailure =>
-  notFound(`There is no run ${runId} in ${place}. List them with: reprise runs; another backend is named with --at.`, { runId })
+  notFound(`There is no run ${runId} in ${place}. List them with: reprise runs; another backend is named with --at.`, {
+    runId,
+  })

@@ -30,7 +30,9 @@ export async function runCommand(
   const at = globals.at ?? nonEmpty(env.REPRISE_AT) ?? (await nearestFolder(cwd))
   const withTexts = globals.parts.length > 0 ? globals.parts : (nonEmpty(env.REPRISE_WITH)?.split(/\s+/) ?? [])
   const parts = readParts(withTexts)
-  const secrets = [at, ...withTexts, ...args.flat().map(String), ...Object.values(options).flat().map(String)].flatMap(secretsIn)
+  const secrets = [at, ...withTexts, ...args.flat().map(String), ...Object.values(options).flat().map(String)].flatMap(
+    secretsIn,
+  )
   const colourOn = (isTTY: boolean | undefined) => hasColour(globals.color, env, isTTY === true)
   const out = new Output(
     { stream: stdout, colour: colourOn(stdout.isTTY) },
@@ -99,7 +101,10 @@ const named = (command: AnyCommand, args: readonly unknown[]): Record<string, un
 /** A switch that was not given is false. */
 const defaults = (command: AnyCommand): Record<string, unknown> =>
   Object.fromEntries(
-    Object.entries(command.options).map(([name, { value, many }]) => [name, many ? [] : value === undefined ? false : undefined]),
+    Object.entries(command.options).map(([name, { value, many }]) => [
+      name,
+      many ? [] : value === undefined ? false : undefined,
+    ]),
   )
 
 const nonEmpty = (text: string | undefined): string | undefined => (text === '' ? undefined : text)
@@ -123,5 +128,7 @@ function widthOf({ stdout, env }: World): number {
 export function wholeNumber(text: string, name: string, least = 0, most = Number.MAX_SAFE_INTEGER): number {
   const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
   if (value >= least && value <= most) return value
-  throw usage(`${name} takes a whole number from ${least}${most === Number.MAX_SAFE_INTEGER ? '' : ` to ${most}`}, not ${text}.`)
+  throw usage(
+    `${name} takes a whole number from ${least}${most === Number.MAX_SAFE_INTEGER ? '' : ` to ${most}`}, not ${text}.`,
+  )
 }

@@ -2,7 +2,6 @@ import { eastAsianWidth } from 'get-east-asian-width'
 import { withoutInk } from './markup.js'
 
 const segmenter = new Intl.Segmenter()
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the printable ones are meant
 const ascii = /^[\u0020-\u007e]*$/
 
 /** Columns that a text without line breaks takes on a terminal; marks of colours take none. */

@@ -25,7 +25,9 @@ export function table(columns: readonly Column[], rows: readonly (readonly strin
   }
   const line = (cells: readonly string[]) =>
     columns
-      .map(({ align }, i) => pad(fit(cells[i] ?? '', widths[i] ?? 0), widths[i] ?? 0, align, i === columns.length - 1))
+      .map(({ align }, i) =>
+        pad(cutTo(cells[i] ?? '', widths[i] ?? 0), widths[i] ?? 0, align, i === columns.length - 1),
+      )
       .join(gap)
       .trimEnd()
   const titles = columns.map(({ title }) => title)
@@ -33,7 +35,7 @@ export function table(columns: readonly Column[], rows: readonly (readonly strin
 }
 
 /** What has to be cut loses its ink. */
-const fit = (cell: string, width: number): string =>
+const cutTo = (cell: string, width: number): string =>
   displayWidth(cell) <= width ? cell : fitWidth(withoutInk(cell), width)
 
 function pad(cell: string, width: number, align: Column['align'], isLast: boolean): string {

@@ -19,7 +19,5 @@ const withoutReserved = (text: string): string => text.replace(reserved, escaped
 /** JSON on one line, or indented, in which nothing is hidden: still the same value. */
 export const visibleJson = (value: unknown, indent?: number): string =>
   JSON.stringify(value, null, indent).replace(hidden, (found) =>
-    [...Array(found.length).keys()]
-      .map((i) => `\\u${found.charCodeAt(i).toString(16).padStart(4, '0')}`)
-      .join(''),
+    [...Array(found.length).keys()].map((i) => `\\u${found.charCodeAt(i).toString(16).padStart(4, '0')}`).join(''),
   )
