@@ -1,4 +1,4 @@
-import type { Readable, Writable } from 'node:stream'
+import type { Writable } from 'node:stream'
 import { CommanderError, Option, Command as Parser } from 'commander'
 import { secretsIn } from './address.js'
 import type { AnyCommand } from './command.js'
@@ -8,23 +8,13 @@ import { Output } from './output/output.js'
 import { visible } from './output/visible.js'
 import { type Entry, groups, registry } from './registry.js'
 import { type Globals, runCommand } from './run-command.js'
-
-/** The process, as far as a command may see it. */
-export interface World {
-  readonly args: readonly string[]
-  readonly cwd: string
-  readonly env: Readonly<Record<string, string | undefined>>
-  readonly stdin: Readable
-  readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number }
-  readonly stderr: Writable & { readonly isTTY?: boolean }
-  readonly signal: AbortSignal
-}
+import type { World } from './world.js'
 
 /** Runs one command line to its end. Resolves with what the process exits with. */
 export async function main(world: World): Promise<number> {
   let exit: ExitName = 'ok'
-  const program = programOf(world, async (entry, command, globals, args, options) => {
-    exit = await runCommand(world, entry, command, globals, args, options)
+  const program = programOf(world, async (command, globals, args, options) => {
+    exit = await runCommand(world, command, globals, args, options)
   })
   try {
     await program.parseAsync([...world.args], { from: 'user' })
@@ -37,7 +27,6 @@ export async function main(world: World): Promise<number> {
 }
 
 type Run = (
-  entry: Entry,
   command: AnyCommand,
   globals: Globals,
   args: readonly unknown[],
@@ -108,7 +97,7 @@ function specify(parser: Parser, entry: Entry, command: AnyCommand, run: Run): v
     const args = given.slice(0, -2)
     const all = given.at(-2) as Record<string, unknown>
     const { at, with: parts, json, color, ...options } = all
-    await run(entry, command, { at, parts, json, color } as Globals, args, options)
+    await run(command, { at, parts, json, color } as Globals, args, options)
   })
 }
 

@@ -1,13 +1,11 @@
 import type { Adapter } from '@reprise/core'
 import { secretsIn, withoutSecrets } from './address.js'
 import type { AnyCommand, Context, OpenAtOptions } from './command.js'
-import { usage } from './command-failure.js'
 import type { ExitName } from './exit-codes.js'
-import type { World } from './main.js'
 import { nearestFolder, openAt, openParts, readParts } from './open-at.js'
 import { Output } from './output/output.js'
 import { Style } from './output/style.js'
-import type { Entry } from './registry.js'
+import type { World } from './world.js'
 
 /** Options that every command takes. */
 export interface Globals {
@@ -20,7 +18,6 @@ export interface Globals {
 /** Runs a command, writes what it gives, and closes what it opened. */
 export async function runCommand(
   world: World,
-  _entry: Entry,
   command: AnyCommand,
   globals: Globals,
   args: readonly unknown[],
@@ -122,13 +119,4 @@ function widthOf({ stdout, env }: World): number {
   if (env.COLUMNS !== undefined && /^[1-9]\d{0,4}$/.test(env.COLUMNS)) return Number(env.COLUMNS)
   if (stdout.isTTY !== true) return Number.POSITIVE_INFINITY
   return stdout.columns ?? 80
-}
-
-/** A whole number from an option. */
-export function wholeNumber(text: string, name: string, least = 0, most = Number.MAX_SAFE_INTEGER): number {
-  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
-  if (value >= least && value <= most) return value
-  throw usage(
-    `${name} takes a whole number from ${least}${most === Number.MAX_SAFE_INTEGER ? '' : ` to ${most}`}, not ${text}.`,
-  )
 }

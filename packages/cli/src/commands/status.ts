@@ -1,7 +1,7 @@
 import { loadRun, nextAction } from '@reprise/core'
 import { z } from 'zod'
 import { defineCommand } from '../command.js'
-import { runIdOf, unknownRun } from '../read-run-id.js'
+import { runIdOf, unknownRun } from '../read-values.js'
 
 const schema = z.object({
   runId: z.string(),

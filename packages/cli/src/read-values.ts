@@ -19,3 +19,12 @@ export const unknownRun = (runId: RunId, place: string): CommandFailure =>
   notFound(`There is no run ${runId} in ${place}. List them with: reprise runs; another backend is named with --at.`, {
     runId,
   })
+
+/** A whole number from an option. */
+export function wholeNumber(text: string, name: string, least = 0, most = Number.MAX_SAFE_INTEGER): number {
+  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
+  if (value >= least && value <= most) return value
+  throw usage(
+    `${name} takes a whole number from ${least}${most === Number.MAX_SAFE_INTEGER ? '' : ` to ${most}`}, not ${text}.`,
+  )
+}
