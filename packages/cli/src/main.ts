@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import type { Writable } from 'node:stream'
 import { CommanderError, Option, Command as Parser } from 'commander'
 import { secretsIn } from './address.js'
@@ -26,6 +27,9 @@ export async function main(world: World): Promise<number> {
   }
 }
 
+/** Of the package that this is a part of: built or packed, it stands one folder below its manifest. */
+const ownVersion = (): string => JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
+
 type Run = (
   command: AnyCommand,
   globals: Globals,
@@ -36,7 +40,7 @@ type Run = (
 function programOf(world: World, run: Run): Parser {
   const program = new Parser('reprise')
     .description('Watch the runs of a fleet, replay their logs, find out why something failed, and act on them.')
-    .version('0.1.0', '-V, --version', 'print the version')
+    .version(ownVersion(), '-V, --version', 'print the version')
     .enablePositionalOptions()
     .showHelpAfterError('(add --help for how it is used)')
     .addHelpText('after', '\nEvery command has --help, with examples. docs/cli.md has them all.')
@@ -121,7 +125,7 @@ function helpText(entry: Entry, command: AnyCommand): string {
     '',
     command.details.trim(),
     '',
-    examples.length > 1 ? 'Examples:' : 'Example:',
+    command.examples.length > 1 ? 'Examples:' : 'Example:',
     ...examples,
     '',
     `docs/cli.md#${entry.name.replace(' ', '-')}`,
