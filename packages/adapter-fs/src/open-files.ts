@@ -6,12 +6,14 @@ import {
   type Diagnosis,
   isRepriseError,
   RepriseError,
+  type RunHistory,
   type SnapshotStore,
 } from '@reprise/core/adapter'
 import { fileFailure } from './file-failure.js'
 import { type FileSystemKind, fileSystemKind } from './file-system-kind.js'
 import { FilesArtifacts } from './files-artifacts.js'
 import { diagnoseFiles } from './files-diagnose.js'
+import { FilesHistory } from './files-history.js'
 import { FilesInbox } from './files-inbox.js'
 import { FilesLeases } from './files-leases.js'
 import { FilesLog } from './files-log.js'
@@ -35,6 +37,7 @@ export interface FilesAdapter extends Adapter {
   readonly dir: string
   readonly artifacts: ArtifactStore
   readonly snapshots: SnapshotStore
+  readonly history: RunHistory
 }
 
 /**
@@ -78,6 +81,7 @@ function filesAdapter(dir: string): FilesAdapter {
     inbox,
     artifacts: new FilesArtifacts(dir, lifetime),
     snapshots: new FilesSnapshots(log, lifetime),
+    history: new FilesHistory(log, lifetime),
     diagnose: async (): Promise<Diagnosis> => {
       lifetime.assertOpen()
       return await diagnoseFiles(dir)

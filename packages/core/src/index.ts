@@ -86,6 +86,7 @@ export {
 } from './patterns/pipeline.js'
 export type { Adapter, Diagnosis, Finding } from './ports/adapter.js'
 export { type AdapterParts, combineAdapters } from './ports/combine-adapters.js'
+export type { RunHistory } from './ports/run-history.js'
 export type { Runtime } from './ports/runtime.js'
 export type { SnapshotStore } from './ports/snapshot-store.js'
 export type { StateFileStore } from './ports/state-file.js'

@@ -4,4 +4,5 @@
  */
 export type { LastCommit } from './replay/fold-to.js'
 export { loadRunAt, type RunAt } from './replay/load-run-at.js'
+export type { LoadAtOptions } from './replay/nearest-snapshot.js'
 export type { Where } from './replay/where.js'

@@ -1,4 +1,5 @@
 import { foldCommit, upcastCommit } from '../coordinator/load-run.js'
+import type { SnapshotPosition } from '../flow/snapshot-text.js'
 import type { ChainReader } from '../log/chain-reader.js'
 import type { Commit } from '../protocol/events.js'
 import type { RunState } from '../protocol/state.js'
@@ -55,6 +56,12 @@ export class FoldTo {
   /** Nothing more is to be folded. */
   get isThere(): boolean {
     return 'version' in this.stop && this.state.version >= this.stop.version
+  }
+
+  /** Where the chain stands; the state is of there unless the stop lies inside its last commit. */
+  get position(): SnapshotPosition {
+    const { commits, version, head, first } = this.chain
+    return { commits, version, head, first: first ?? '' }
   }
 
   get last(): LastCommit | null {
