@@ -2,6 +2,7 @@
 import { measureAppend, measureGroups } from './append.mjs'
 import { measureBriefing } from './briefing.mjs'
 import { measureEndToEnd } from './end-to-end.mjs'
+import { measureLookBack } from './look-back.mjs'
 import { median } from './measure.mjs'
 import { measureRecovery } from './recovery.mjs'
 import { measureReplay } from './replay.mjs'
@@ -103,6 +104,27 @@ export async function measureFiles(plan) {
     const { keep } = long
     report.row('(g) snapshot: longest pause', millis(keep.pauseMs), '≤ 10.00 ms', keep.pauseMs <= 10)
     report.note('(g) snapshot: cost', `${whole(keep.ms)} ms in the background, ${whole(keep.bytes / 1024)} KiB`)
+  })
+  await part(plan, 'k', 'files: looking back', async () => {
+    const rounds = quick ? 2 : 5
+    const short = await measureLookBack({ events: 100_000, rounds })
+    const long = await measureLookBack({ events: quick ? 300_000 : 1_000_000, rounds })
+    report.figures.lookBack = { short, long }
+    for (const [r, target] of /** @type {const} */ ([
+      [short, 400],
+      [long, 3000],
+    ])) {
+      const figure = `${whole(r.worstMs)} ms at worst, median ${whole(r.laterMs)} ms (${(r.laterMs / r.parseMs).toFixed(2)} × reading and JSON.parse in a process, ${whole(r.parseMs)} ms)`
+      report.row(
+        `(k) show at any version, ${whole(r.events)} events`,
+        figure,
+        `≤ ${whole(target)} ms`,
+        r.worstMs <= target,
+      )
+      const first = `${whole(r.firstMs)} ms, ${(r.firstMs / r.parseMs).toFixed(2)} × JSON.parse; it keeps ${r.kept} states, ${whole(r.bytes / 1024)} KiB`
+      report.note('(k) the first look at it', first)
+    }
+    report.note('(k) the shortest command', `${whole(short.helpMs)} ms`)
   })
   return report
 }
