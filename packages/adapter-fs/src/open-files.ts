@@ -6,6 +6,7 @@ import {
   type Diagnosis,
   isRepriseError,
   RepriseError,
+  type RunSummaries,
   type SnapshotStore,
 } from '@reprise/core/adapter'
 import { fileFailure } from './file-failure.js'
@@ -17,6 +18,7 @@ import { FilesLeases } from './files-leases.js'
 import { FilesLog } from './files-log.js'
 import { FilesQueue } from './files-queue.js'
 import { FilesSnapshots } from './files-snapshots.js'
+import { FilesSummaries } from './files-summaries.js'
 import { checkFormat } from './folder-format.js'
 import { Lifetime } from './lifetime.js'
 import { createFolder } from './sync-folder.js'
@@ -35,6 +37,7 @@ export interface FilesAdapter extends Adapter {
   readonly dir: string
   readonly artifacts: ArtifactStore
   readonly snapshots: SnapshotStore
+  readonly summaries: RunSummaries
 }
 
 /**
@@ -78,6 +81,7 @@ function filesAdapter(dir: string): FilesAdapter {
     inbox,
     artifacts: new FilesArtifacts(dir, lifetime),
     snapshots: new FilesSnapshots(log, lifetime),
+    summaries: new FilesSummaries(dir, log, lifetime),
     diagnose: async (): Promise<Diagnosis> => {
       lifetime.assertOpen()
       return await diagnoseFiles(dir)

@@ -2,6 +2,7 @@ import type { ArtifactStore } from './artifact-store.js'
 import type { CommitLog } from './commit-log.js'
 import type { Inbox } from './inbox.js'
 import type { Leases } from './leases.js'
+import type { RunSummaries } from './run-summaries.js'
 import type { SnapshotStore } from './snapshot-store.js'
 import type { TaskQueue } from './task-queue.js'
 
@@ -35,6 +36,8 @@ export interface Adapter {
   readonly artifacts?: ArtifactStore
   /** Without one a run is always read from the first commit on. */
   readonly snapshots?: SnapshotStore
+  /** Without them, listing runs reads their logs. */
+  readonly summaries?: RunSummaries
   diagnose(): Promise<Diagnosis>
   /** Ends watches, consumers and receivers. Afterwards every method fails with `CLOSED`. Closing twice is harmless. */
   close(): Promise<void>

@@ -37,6 +37,7 @@ export function combineAdapters(parts: AdapterParts): Adapter {
     ...(store === undefined ? {} : { artifacts: store }),
     // Beside the log: who may not write that may not write these.
     ...(log.snapshots === undefined ? {} : { snapshots: log.snapshots }),
+    ...(log.summaries === undefined ? {} : { summaries: log.summaries }),
     diagnose: () => diagnoseAll(members, log, inbox),
     close: () => closeAll(members),
   }
