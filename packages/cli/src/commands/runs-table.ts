@@ -45,14 +45,20 @@ export function runsTable(rows: readonly RunRow[], { style, long, nowMs }: Table
   )
 }
 
+export interface Totals {
+  runs: number
+  logsRead: number
+  unreadable: number
+}
+
 /** How many runs there are, what of them is not shown, and what had to be read for it. */
 export function runsNote(
   rows: readonly RunRow[],
-  { runs, logsRead, unreadable }: { runs: number; logsRead: number; unreadable: number },
-  place: string,
-  style: Style,
+  { runs, logsRead, unreadable }: Totals,
+  { style, place, prefix }: { style: Style; place: string; prefix: string },
 ): string {
-  if (runs === 0) return `There are no such runs in ${place}.`
+  if (runs === 0)
+    return `There are no runs${prefix === '' ? '' : ` that begin with ${style.text(prefix)}`} in ${place}.`
   const shown = rows.length === runs ? counted(runs, 'run') : `${number(rows.length)} of ${counted(runs, 'run')}`
   const read = logsRead === 0 ? 'no log had to be read' : `${counted(logsRead, 'log')} had to be read`
   const bad = unreadable === 0 ? '' : `; ${counted(unreadable, 'log')} cannot be read`

@@ -2,7 +2,7 @@ import { type ListedRun, listRuns, type UnreadableRun } from '@reprise/core/repl
 import { z } from 'zod'
 import { defineCommand } from '../command.js'
 import { wholeNumber } from '../read-values.js'
-import { runsNote, runsTable } from './runs-table.js'
+import { runsNote, runsTable, type Totals } from './runs-table.js'
 
 const statuses = ['running', 'awaiting-result', 'paused', 'blocked', 'complete', 'failed'] as const
 const modes = ['recovering', 'dispatching', 'awaiting', 'evaluating', 'closed'] as const
@@ -70,11 +70,13 @@ export const runs = defineCommand({
   output: 'lines',
   schema,
   run: async function* (context, { options }): AsyncGenerator<RunRow> {
+    const { prefix = '' } = options
     const limit = options.limit === undefined ? Number.POSITIVE_INFINITY : wholeNumber(options.limit, '--limit', 1)
     const order = orders[(options.sort ?? 'age') as keyof typeof orders]
     const adapter = await context.open()
-    const [wanted, totals] = [[] as RunRow[], { runs: 0, logsRead: 0, unreadable: 0 }]
-    for await (const run of listRuns(adapter, { prefix: options.prefix ?? '' })) {
+    const wanted: RunRow[] = []
+    const totals: Totals = { runs: 0, logsRead: 0, unreadable: 0 }
+    for await (const run of listRuns(adapter, { prefix })) {
       if (context.signal.aborted) return
       const row = rowOf(run)
       totals.runs++
@@ -88,7 +90,7 @@ export const runs = defineCommand({
     // A person reads a table: lines that are under each other, of all rows.
     const { out, style, place } = context
     if (rows.length > 0) await out.human(runsTable(rows, { style, long: options.long, nowMs: Date.now() }))
-    await out.note(runsNote(rows, totals, style.text(place), style))
+    await out.note(runsNote(rows, totals, { style, prefix, place: style.text(place) }))
   },
   human: () => null,
 })
