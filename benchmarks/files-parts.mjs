@@ -9,6 +9,7 @@ import { measureReplay } from './replay.mjs'
 import { millis, part, Report, whole } from './report.mjs'
 import { measureResume } from './resume.mjs'
 import { ratioOf } from './rounds.mjs'
+import { measureRuns } from './runs.mjs'
 import { measureSpace } from './space.mjs'
 import { measureStateFile } from './state-file.mjs'
 
@@ -86,6 +87,13 @@ export async function measureFiles(plan) {
       report.note(`(i) a briefing, ${whole(open)} open`, `${ways}; the view as JSON ${millis(r.viewMs)}`)
     }
     report.figures.briefing = costs
+  })
+  await part(plan, 'j', 'files: a list of runs', async () => {
+    const r = await measureRuns({ runs: quick ? 2000 : 10_000, events: 30, rounds: quick ? 3 : 5 })
+    report.figures.runs = r
+    const figure = `${whole(r.ms)} ms, ${r.ratio.toFixed(1)} × reading the same files (${whole(r.bareMs)} ms); the command's start alone ${whole(r.startMs)} ms`
+    report.row(`(j) reprise runs, ${whole(r.runs)} runs`, figure, '≤ 1,000 ms', r.ms <= 1000)
+    report.note('(j) without summaries', `${whole(r.withoutMs)} ms, from logs of ${whole(r.events)} events`)
   })
   await part(plan, 'g', 'files: resume and snapshot', async () => {
     const rounds = quick ? 3 : 5

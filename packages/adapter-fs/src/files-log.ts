@@ -134,6 +134,13 @@ export class FilesLog implements CommitLog {
     return dirname(this.#path(runId))
   }
 
+  /** Bytes of the log, if it ends with that commit; else `null`. */
+  async bytesUpTo(runId: RunId, { index, hash }: LogHead): Promise<number | null> {
+    await this.head(runId)
+    const { count, headHash, end } = this.#run(runId).position
+    return count === index + 1 && headHash === hash ? end : null
+  }
+
   /** Some position a little behind the head, for a later process: see `suggest`. */
   markOf(runId: RunId): LogPosition | null {
     return this.#run(runId).mark

@@ -7,6 +7,7 @@ import {
   isRepriseError,
   RepriseError,
   type RunHistory,
+  type RunSummaries,
   type SnapshotStore,
 } from '@reprise/core/adapter'
 import { fileFailure } from './file-failure.js'
@@ -19,6 +20,7 @@ import { FilesLeases } from './files-leases.js'
 import { FilesLog } from './files-log.js'
 import { FilesQueue } from './files-queue.js'
 import { FilesSnapshots } from './files-snapshots.js'
+import { FilesSummaries } from './files-summaries.js'
 import { checkFormat } from './folder-format.js'
 import { Lifetime } from './lifetime.js'
 import { createFolder } from './sync-folder.js'
@@ -38,6 +40,7 @@ export interface FilesAdapter extends Adapter {
   readonly artifacts: ArtifactStore
   readonly snapshots: SnapshotStore
   readonly history: RunHistory
+  readonly summaries: RunSummaries
 }
 
 /**
@@ -82,6 +85,7 @@ function filesAdapter(dir: string): FilesAdapter {
     artifacts: new FilesArtifacts(dir, lifetime),
     snapshots: new FilesSnapshots(log, lifetime),
     history: new FilesHistory(log, lifetime),
+    summaries: new FilesSummaries(dir, log, lifetime),
     diagnose: async (): Promise<Diagnosis> => {
       lifetime.assertOpen()
       return await diagnoseFiles(dir)

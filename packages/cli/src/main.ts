@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { Writable } from 'node:stream'
-import { CommanderError, Option, Command as Parser } from 'commander'
+import { CommanderError, InvalidArgumentError, Option, Command as Parser } from 'commander'
 import { secretsIn } from './address.js'
 import type { AnyCommand } from './command.js'
 import { asFailure, type CommandFailure } from './command-failure.js'
@@ -90,8 +90,15 @@ function specify(parser: Parser, entry: Entry, command: AnyCommand, run: Run): v
   for (const [name, spec] of Object.entries(command.options)) {
     const short = spec.short === undefined ? '' : `-${spec.short}, `
     const option = new Option(`${short}--${name}${spec.value === undefined ? '' : ` <${spec.value}>`}`, spec.says)
-    if (spec.many) option.argParser((value: string, before: string[] = []) => [...before, value]).default([], 'none')
-    if (spec.oneOf !== undefined) option.choices(spec.oneOf)
+    const { oneOf } = spec
+    if (oneOf !== undefined) option.choices(oneOf)
+    if (spec.many) {
+      const check = (value: string): string => {
+        if (oneOf === undefined || oneOf.includes(value)) return value
+        throw new InvalidArgumentError(`Allowed choices are ${oneOf.join(', ')}.`)
+      }
+      option.argParser((value: string, before: string[] = []) => [...before, check(value)]).default([], 'none')
+    }
     option.attributeName = () => name
     parser.addOption(option)
   }

@@ -22,6 +22,12 @@ export interface Entry {
 /** Every command. A new one: a file in commands/, and a line here. */
 export const registry: readonly Entry[] = [
   {
+    name: 'runs',
+    group: 'look',
+    says: 'which runs there are, where they stand and who holds them',
+    load: async () => (await import('./commands/runs.js')).runs,
+  },
+  {
     name: 'status',
     group: 'look',
     says: 'where a run stands, and what to do next',

@@ -3,6 +3,7 @@
  * log. Apart from the main door, so that coordinators and workers do not load what only people and tools need.
  */
 export type { LastCommit } from './replay/fold-to.js'
+export { type ListedRun, type ListRunsOptions, listRuns, type UnreadableRun } from './replay/list-runs.js'
 export { loadRunAt, type RunAt } from './replay/load-run-at.js'
 export type { LoadAtOptions } from './replay/nearest-snapshot.js'
 export type { Where } from './replay/where.js'

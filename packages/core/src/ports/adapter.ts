@@ -3,6 +3,7 @@ import type { CommitLog } from './commit-log.js'
 import type { Inbox } from './inbox.js'
 import type { Leases } from './leases.js'
 import type { RunHistory } from './run-history.js'
+import type { RunSummaries } from './run-summaries.js'
 import type { SnapshotStore } from './snapshot-store.js'
 import type { TaskQueue } from './task-queue.js'
 
@@ -38,6 +39,8 @@ export interface Adapter {
   readonly snapshots?: SnapshotStore
   /** Without one, looking back far reads a long log from its start. */
   readonly history?: RunHistory
+  /** Without them, listing runs reads their logs. */
+  readonly summaries?: RunSummaries
   diagnose(): Promise<Diagnosis>
   /** Ends watches, consumers and receivers. Afterwards every method fails with `CLOSED`. Closing twice is harmless. */
   close(): Promise<void>

@@ -38,6 +38,7 @@ export function combineAdapters(parts: AdapterParts): Adapter {
     // Beside the log: who may not write that may not write these.
     ...(log.snapshots === undefined ? {} : { snapshots: log.snapshots }),
     ...(log.history === undefined ? {} : { history: log.history }),
+    ...(log.summaries === undefined ? {} : { summaries: log.summaries }),
     diagnose: () => diagnoseAll(members, log, inbox),
     close: () => closeAll(members),
   }
