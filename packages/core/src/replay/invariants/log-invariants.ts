@@ -19,7 +19,7 @@ export const logInvariants = {
   ),
 
   'holder-appends': {
-    says: 'Only the holder of the lock appends.',
+    says: 'Only the holder of the lock appends, and whoever takes it.',
     shows: ['I4', 'P2'],
     begin: () => {
       let [holder, index, mayAppend]: [string | null, number, boolean] = [null, -1, false]
@@ -29,7 +29,8 @@ export const logInvariants = {
           index = commit.index
           if (event.type === 'lock-acquired') {
             holder = event.data.holder.id
-            mayAppend ||= holder === commit.actor
+            // The commit that takes the lock is fenced by its place in the log.
+            mayAppend = true
           } else if (event.type === 'lock-released') holder = null
           return !isLast || mayAppend ? null : `${commit.actor} appended it, and did not hold the lock`
         },
