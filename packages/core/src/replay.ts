@@ -2,8 +2,20 @@
  * The door for looking back: a run at any version, what changed, why it stands still, where it went wrong, and moving its
  * log. Apart from the main door, so that coordinators and workers do not load what only people and tools need.
  */
+export { type BisectReport, bisect, type Condition, type FoundEvent, findBroken } from './replay/bisect.js'
+export { diffRun } from './replay/diff-run.js'
+export { type DiffOptions, diffStates, type StateDiff, stateDiffSchema } from './replay/diff-states.js'
 export type { LastCommit } from './replay/fold-to.js'
+export type { Invariant } from './replay/invariants/invariant.js'
+export { type InvariantName, invariantNames, invariants } from './replay/invariants.js'
 export { type ListedRun, type ListRunsOptions, listRuns, type UnreadableRun } from './replay/list-runs.js'
-export { loadRunAt, type RunAt } from './replay/load-run-at.js'
 export type { LoadAtOptions } from './replay/nearest-snapshot.js'
+export {
+  type OpenTaskJson,
+  openTaskJson,
+  openTaskSchema,
+  type RunStateJson,
+  runStateSchema,
+  stateJson,
+} from './replay/state-json.js'
 export type { Where } from './replay/where.js'

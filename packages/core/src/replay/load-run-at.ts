@@ -1,4 +1,4 @@
-import { checkRunId, type LogBasis, unknownRun } from '../coordinator/load-run.js'
+import { checkRunId, type LogBasis, unknownRun, upcastCommit } from '../coordinator/load-run.js'
 import { checkAnchor, loadSnapshot } from '../coordinator/load-snapshot.js'
 import { initialState } from '../flow/reduce-event.js'
 import { SnapshotDoubt } from '../flow/snapshot-reader.js'
@@ -58,9 +58,10 @@ async function loadFromStart(
   dropped: string | null,
   history: RunHistory | undefined,
 ): Promise<RunAt> {
-  const fold = new FoldTo(stop, initialState(), new ChainReader())
-  await foldLines(log.read(runId), fold, null, history && new HistoryKeeper(history, runId, 0))
-  if (fold.chain.commits === 0) throw unknownRun(runId)
+  const fold = new FoldTo(stop, initialState())
+  const chain = new ChainReader()
+  await foldLines(log.read(runId), chain, fold, null, history && new HistoryKeeper(history, runId, 0))
+  if (chain.commits === 0) throw unknownRun(runId)
   if (fold.openedLater !== null && 'at' in stop) throw beforeOpening(runId, stop.at, fold.openedLater)
   checkRunId(fold.state.runId, runId)
   return { state: fold.state, last: fold.last, basis: { snapshotCommits: 0, snapshotVersion: 0, dropped } }
@@ -77,9 +78,10 @@ async function loadBehind(
   const snapshot = await loadSnapshot(nearest, runId)
   if (snapshot === null || snapshot.position.version > stop.version) return null
   const { position } = snapshot
-  const fold = new FoldTo(stop, snapshot.state, ChainReader.behind(position))
+  const fold = new FoldTo(stop, snapshot.state)
+  const chain = ChainReader.behind(position)
   const keeper = history && new HistoryKeeper(history, runId, position.version)
-  if (!(await foldLines(log.read(runId, position.commits - 1), fold, position, keeper))) {
+  if (!(await foldLines(log.read(runId, position.commits - 1), chain, fold, position, keeper))) {
     throw new SnapshotDoubt(`the log ends before commit ${position.commits - 1}, of which it is`)
   }
   const basis = { snapshotCommits: position.commits, snapshotVersion: position.version, dropped: null }
@@ -89,26 +91,33 @@ async function loadBehind(
 /** `anchor`: the first line is the commit of a snapshot, and only compared. Whether there was a line. */
 async function foldLines(
   batches: AsyncIterable<string[]>,
+  chain: ChainReader,
   fold: FoldTo,
   anchor: SnapshotPosition | null,
   keeper: HistoryKeeper | undefined,
 ): Promise<boolean> {
-  let isAnchored = anchor === null
+  let awaited = anchor
   let isAny = false
   for await (const lines of batches) {
     for (const line of lines) {
       isAny = true
-      if (!isAnchored && anchor !== null) {
-        checkAnchor(line, anchor)
-        fold.standOn(readCommit(line, anchor.commits - 1))
-        isAnchored = true
+      if (awaited !== null) {
+        checkAnchor(line, awaited)
+        fold.standOn(readCommit(line, awaited.commits - 1))
+        awaited = null
         if (fold.isThere) return true
-      } else if (!fold.take(line)) return true
-      if (keeper?.isDue(fold.chain.version)) await keeper.keep(fold.position, fold.state)
+      } else if (!fold.take(upcastCommit(chain.next(line)))) return true
+      if (keeper?.isDue(chain.version)) await keeper.keep(positionOf(chain), fold.state)
     }
   }
   return isAny
 }
+
+/** Where the chain stands: the state is of there, since every commit before the stop is folded whole. */
+const positionOf = ({ commits, version, head, first }: ChainReader): SnapshotPosition => ({
+  ...{ commits, version, head },
+  first: first ?? '',
+})
 
 function reached(runId: RunId, stop: Stop, found: RunAt): RunAt {
   const { version } = found.state
