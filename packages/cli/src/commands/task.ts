@@ -94,7 +94,7 @@ function linksText({ acknowledgement }: Shown, style: Style): string[] {
     return wrapped(style, `${style.text(evidence)}${events}`, `  ${style.ink(ink, mark)} ${link.padEnd(12)}  `)
   })
   const gap = acknowledgement.firstMissing
-  const next = gap === null ? [] : [wrapped(style, style.text(gap.text), `  → ${gap.link}: `)]
+  const next = gap === null ? [] : [wrapped(style, style.text(gap.text), `  → ${gap.link}: `, 4)]
   return section(`The way of attempt ${acknowledgement.attempt}:`, [...lines, ...next])
 }
 

@@ -51,12 +51,17 @@ const verdicts = {
   'not-there': 'the run does not have it',
 } as const
 
+/** Of what goes on by itself, chains of one group. */
+const waitsShown = 2
+
 function runText(found: RunWhy, style: Style): string {
   const head = `${style.ink('bold', style.text(found.runId))} is ${style.status(found.status)} at version ${found.version}: ${verdicts[found.verdict]}`
-  const groups = found.groups.flatMap(({ code, total, chains }) => {
-    const more = total - chains.length
+  const told = new Set<string>()
+  const groups = found.groups.flatMap(({ code, needs, total, chains }) => {
+    const shown = chains.slice(0, needs === 'act' ? chains.length : waitsShown)
+    const more = total - shown.length
     const rest = more > 0 ? [wrapped(style, `… and ${more} more: ${code}`, '  ')] : []
-    return [...chains.map((chain) => chainText(chain, style)), ...rest]
+    return [...shown.map((chain) => chainText(chain, style, told)), ...rest]
   })
   return [head, ...groups, ...unlearntText(found.unlearnt, style)].join('\n')
 }
@@ -73,7 +78,7 @@ function taskText(found: TaskWhy, style: Style): string {
     events.length === 0 ? [] : [`What has happened${left > 0 ? ` (${left} events are left out)` : ''}:`, ...events]
   const gap = found.acknowledgement?.firstMissing
   const link =
-    gap == null ? [] : [wrapped(style, style.text(gap.text), `  first link that is ${gap.state}: ${gap.link}: `)]
+    gap == null ? [] : [wrapped(style, style.text(gap.text), `  first link that is ${gap.state}: ${gap.link}: `, 4)]
   return [head, chainText(found.chain, style), ...link, ...history, ...unlearntText(found.unlearnt, style)].join('\n')
 }
 

@@ -2,11 +2,12 @@ import { displayWidth } from './display-width.js'
 import type { Style } from './style.js'
 
 /**
- * A text behind `lead`, broken at spaces where the terminal ends; what follows stands under its beginning, unless that
- * would leave less than half of the line. A word that is longer than a line is left to the terminal.
+ * A text behind `lead`, broken at spaces where the terminal ends; what follows is indented by `indent` columns: by default to
+ * stand under its beginning, unless that would leave less than half of the line. A word that is longer than a line is left
+ * to the terminal.
  */
-export function wrapped({ width }: Style, text: string, lead: string): string {
-  const indent = Math.min(displayWidth(lead), Math.floor(width / 2))
+export function wrapped({ width }: Style, text: string, lead: string, indent = displayWidth(lead)): string {
+  const margin = ' '.repeat(Math.min(indent, Math.floor(Math.min(width, 1_000) / 2)))
   const lines: string[] = []
   let line = lead
   let isEmpty = true
@@ -14,7 +15,7 @@ export function wrapped({ width }: Style, text: string, lead: string): string {
     const longer = isEmpty ? line + word : `${line} ${word}`
     if (!isEmpty && displayWidth(longer) > width) {
       lines.push(line)
-      line = `${' '.repeat(indent)}${word}`
+      line = margin + word
     } else line = longer
     isEmpty = false
   }

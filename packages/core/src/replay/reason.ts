@@ -41,13 +41,13 @@ export function reason(code: WhyCode, { text, events = [], taskId, name, remedy,
   }
 }
 
-/**
- * A `reprise` command line for a POSIX shell. What has its value still to be filled in is in capitals. `options` come
- * first: then ids that look like options can follow `--`.
- */
+/** A `reprise` command line for a POSIX shell. What has its value still to be filled in is in capitals. */
 export function commandLine(command: string, ids: readonly string[], options = ''): string {
-  const guard = ids.some((id) => id.startsWith('-')) ? ['--'] : []
-  return ['reprise', command, ...(options === '' ? [] : [options]), ...guard, ...ids.map(quoted)].join(' ')
+  const texts = ids.map(quoted)
+  const given = options === '' ? [] : [options]
+  // Behind `--` an id may look like an option.
+  const parts = ids.some((id) => id.startsWith('-')) ? [...given, '--', ...texts] : [...texts, ...given]
+  return ['reprise', command, ...parts].join(' ')
 }
 
 const quoted = (id: string): string => (/^[A-Za-z0-9._:/@%+=,-]+$/.test(id) ? id : `'${id.replaceAll("'", "'\\''")}'`)

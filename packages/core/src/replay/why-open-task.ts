@@ -93,12 +93,10 @@ function whyReceived(sight: RunSight, { spec, attempt, receipt }: OpenTask, hist
 }
 
 function whyStopped({ state, runId }: RunSight, task: OpenTask, history: TaskHistory): Reason {
-  const { spec, attempt, stopReason, changedAt } = task
+  const { spec, attempt, changedAt } = task
   const { taskId } = spec
   const facts = history.attempts.at(-1)
   const most = attemptsMax(state, spec)
-  const status =
-    task.receipt === null || task.receipt.status === 'completed' ? '' : `, its receipt says ${task.receipt.status}`
   const left = attempt >= most ? `all ${most} attempts are used` : `${most - attempt} of ${most} attempts are left`
   const [verb, choices] =
     attempt >= most ? ['abandon', 'abandon or cancel it'] : ['retry', 'retry, abandon or cancel it']
@@ -106,7 +104,7 @@ function whyStopped({ state, runId }: RunSight, task: OpenTask, history: TaskHis
     taskId,
     name: facts?.ended?.how ?? 'stopped',
     events: [facts?.dispatched?.version, facts?.recorded?.version, facts?.ended?.version ?? changedAt],
-    text: `attempt ${attempt} of task ${shown(taskId, 80)} has stopped (${shown(stopReason ?? '', 400)})${status}; ${left}: ${choices}`,
+    text: `attempt ${attempt} of task ${shown(taskId, 80)} has stopped (${shown(task.stopReason ?? '', 400)}); ${left}: ${choices}`,
     remedy: commandLine(verb, [runId, taskId], '--reason TEXT'),
   })
 }
