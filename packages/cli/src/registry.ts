@@ -33,4 +33,22 @@ export const registry: readonly Entry[] = [
     says: 'where a run stands, and what to do next',
     load: async () => (await import('./commands/status.js')).status,
   },
+  {
+    name: 'tasks',
+    group: 'look',
+    says: 'the tasks of a run',
+    load: async () => (await import('./commands/tasks.js')).tasks,
+  },
+  {
+    name: 'task',
+    group: 'look',
+    says: 'everything about one task',
+    load: async () => (await import('./commands/task.js')).task,
+  },
+  {
+    name: 'why',
+    group: 'why',
+    says: 'what a run is waiting for, or why a task is where it is',
+    load: async () => (await import('./commands/why.js')).why,
+  },
 ]

@@ -9,7 +9,11 @@ export type { LastCommit } from './replay/fold-to.js'
 export type { Invariant } from './replay/invariants/invariant.js'
 export { type InvariantName, invariantNames, invariants } from './replay/invariants.js'
 export { type ListedRun, type ListRunsOptions, listRuns, type UnreadableRun } from './replay/list-runs.js'
+export { type ListTasksOptions, listTasks, type TaskRow, taskPlaces, taskRowSchema } from './replay/list-tasks.js'
+export { loadRunAt, type RunAt } from './replay/load-run-at.js'
 export type { LoadAtOptions } from './replay/nearest-snapshot.js'
+export { type Reason, reasonSchema } from './replay/reason.js'
+export { type RunOverview, type RunOverviewOptions, runOverview, runOverviewSchema } from './replay/run-overview.js'
 export {
   type OpenTaskJson,
   openTaskJson,
@@ -18,4 +22,8 @@ export {
   runStateSchema,
   stateJson,
 } from './replay/state-json.js'
+export { type TaskDetails, taskDetails, taskDetailsSchema } from './replay/task-details.js'
 export type { Where } from './replay/where.js'
+export { type WhyCode, whyCodes } from './replay/why-codes.js'
+export { type RunWhy, runWhySchema, type WhyRunOptions, whyRun } from './replay/why-run.js'
+export { type TaskWhy, taskWhySchema, type WhyTaskOptions, whyTask } from './replay/why-task.js'
