@@ -178,7 +178,7 @@ export function checkRunId(found: RunId | null, runId: RunId): void {
   )
 }
 
-function upcastCommit(commit: Commit): Commit {
+export function upcastCommit(commit: Commit): Commit {
   for (const event of commit.events) {
     // Nearly always they are in their newest form, and nothing is allocated.
     if (upcastEvent(event) !== event) return { ...commit, events: commit.events.map((old) => upcastEvent(old)) }
