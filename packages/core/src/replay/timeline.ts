@@ -149,8 +149,7 @@ class BuildingTimeline {
       case 'run-completed':
       case 'run-failed':
         this.#closed = event.type === 'run-failed' ? 'failed' : 'complete'
-        end(this.#holds.newest, mark)
-        end(this.#modes.newest, mark)
+        for (const open of [this.#coordinators.newest, this.#holds.newest, this.#modes.newest]) end(open, mark)
         this.#modes.add({ mode: 'closed', from: mark, to: null })
     }
   }
