@@ -1,4 +1,4 @@
-import { upcastCommit } from '../coordinator/load-run.js'
+import { checkRunId, upcastCommit } from '../coordinator/load-run.js'
 import { ChainReader } from '../log/chain-reader.js'
 import { corruptCommit, readCommit } from '../log/commit-record.js'
 import type { CommitLog } from '../ports/commit-log.js'
@@ -16,7 +16,7 @@ export interface CommitsFromOptions {
  * Commits of a run in order, from any place, their events in their newest form. Each is checked against its own hash and
  * against the one before it; where reading begins in the middle, the first only against its own. So none is missed, and
  * none comes twice, whatever happens between the log and here: `LOG_CORRUPT` instead. `LOG_TOO_NEW` at the first event that
- * this library does not know. One that follows ends behind the commit that closes the run.
+ * this library does not know, `RUN_MISMATCH` for the log of another run, read from its start. One that follows ends behind the commit that closes the run.
  */
 export async function* commitsFrom(
   log: CommitLog,
@@ -35,6 +35,8 @@ export async function* commitsFrom(
       } else {
         commit = chain.next(line)
       }
+      if (commit.index === 0)
+        for (const { type, data } of commit.events) if (type === 'run-opened') checkRunId(data.runId, runId)
       yield upcastCommit(commit)
       if (follow !== undefined && closes(commit)) return
     }
