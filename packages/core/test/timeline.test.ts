@@ -152,7 +152,7 @@ describe('the timeline of a run', () => {
     expect(lanes).toHaveLength(4)
     expect(lanes.find(({ worker }) => worker === 'w-0')?.attempts).toHaveLength(10)
     expect(lanes.flatMap(({ attempts }) => attempts).every(({ taskId }) => Number(taskId.slice(1)) >= 270)).toBe(true)
-    expect(modes).toHaveLength(30)
+    expect(modes).toHaveLength(120)
     expect(leftOut.modes).toBeGreaterThan(500)
   })
 

@@ -36,6 +36,7 @@ function select(text) {
     y += Math.max(16, rows * rowHeight) + laneGap
     count += attempts.length
   }
+  frame.style.height = Math.max(180, Math.min(innerHeight * 0.62, y + top + bottomGap)) + 'px'
   at('tall').style.height = Math.max(0, y + top + bottomGap - frame.clientHeight) + 'px'
   at('count').textContent = count + (count === 1 ? ' attempt in ' : ' attempts in ') + lanes.length + (lanes.length === 1 ? ' lane' : ' lanes')
   list()
@@ -248,7 +249,7 @@ at('all').addEventListener('click', () => { view = { from: data.from, to: end };
 at('tools').addEventListener('submit', (event) => event.preventDefault())
 let waiting
 at('filter').addEventListener('input', (event) => { clearTimeout(waiting); waiting = setTimeout(() => { frame.scrollTop = 0; select(event.target.value) }, 80) })
-new ResizeObserver(() => select(at('filter').value)).observe(frame)
+addEventListener('resize', () => select(at('filter').value))
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { readColours(); ask() })
 readColours()
 select('')

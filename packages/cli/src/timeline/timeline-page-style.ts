@@ -24,7 +24,7 @@ output{color:var(--faint)}
 #legend{display:flex;flex-wrap:wrap;gap:2px 14px;list-style:none;margin:6px 0;padding:0;font-size:12px;color:var(--faint)}
 i{display:inline-block;width:10px;height:10px;border-radius:2px;margin-right:5px}
 ${fates}
-#frame{position:relative;height:62vh;min-height:220px;overflow-y:auto;overflow-x:hidden;border-block:1px solid var(--line);overscroll-behavior:contain}
+#frame{position:relative;overflow-y:auto;overflow-x:hidden;border-block:1px solid var(--line);overscroll-behavior:contain}
 #chart{position:sticky;top:0;left:0;display:block;width:100%;height:100%;touch-action:pan-y;cursor:grab}
 #tip{position:fixed;z-index:2;max-width:min(420px,90vw);background:var(--ground);border:1px solid var(--faint);border-radius:6px;padding:6px 9px;pointer-events:none;font-size:12px;overflow-wrap:anywhere;box-shadow:0 2px 10px #0003}
 #chosen{border-bottom:1px solid var(--line);padding-bottom:10px}

@@ -66,9 +66,10 @@ export function timelineSvg(timeline: Timeline): string {
   const facts = `${closed ?? 'open'}, versions ${from.version} to ${to.version}, ${from.at} to ${to.at} (${length})`
   const counts = `${timeline.lanes.reduce((sum, { attempts }) => sum + attempts.length, 0)} attempts in ${timeline.lanes.length} lanes`
   const remarks = remarksOf(timeline)
-  const height = y + 30 + remarks.length * 16 + margin
+  const legend = legendOf(timeline, y + 8)
+  const height = legend.bottom + remarks.length * 16 + margin
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-labelledby="title desc">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" style="max-width:100%;height:auto" role="img" aria-labelledby="title desc">`,
     `<title id="title">${markupText(title)}</title>`,
     `<desc id="desc">${markupText(`${facts}; ${counts}. One row of bars per worker; the title of each bar tells its attempt.`)}</desc>`,
     `<style>${colourRules()}text{font:12px system-ui,sans-serif;fill:var(--text)}.f{fill:var(--faint);font-size:11px}.l{stroke:var(--line)}.h{fill:var(--held)}.c0{fill:var(--faint)}.c1{fill:var(--faint);opacity:.55}${fateRules()}</style>`,
@@ -79,8 +80,10 @@ export function timelineSvg(timeline: Timeline): string {
     ...axis,
     ...bands,
     ...lanes,
-    legend(timeline, y + 8),
-    ...remarks.map((text, i) => `<text class="f" x="${margin}" y="${y + 42 + i * 16}">${markupText(text)}</text>`),
+    legend.text,
+    ...remarks.map(
+      (text, i) => `<text class="f" x="${margin}" y="${legend.bottom + 11 + i * 16}">${markupText(text)}</text>`,
+    ),
     '</svg>',
     '',
   ].join('\n')
@@ -93,18 +96,19 @@ const fateRules = (): string =>
     .map((fate) => `.${fate}{fill:var(--${fate})}`)
     .join('')
 
-function legend({ modes, holds }: Timeline, y: number): string {
-  let x = margin + labelWidth
+/** Signs with their meanings, on as many rows as they need. */
+function legendOf({ modes, holds }: Timeline, top: number): { text: string; bottom: number } {
   const entries = [
-    ...(Object.keys(fateColours) as Fate[]).map((fate) => [`var(--${fate})`, fateWords[fate]]),
-    ...[...new Set(modes.map(({ mode }) => mode))].map((mode) => [`var(--${mode})`, mode]),
-    ...(holds.length > 0 ? [['var(--held)', 'paused or blocked']] : []),
+    ...(Object.keys(fateColours) as Fate[]).map((fate) => [`var(--${fate})`, fateWords[fate]] as const),
+    ...[...new Set(modes.map(({ mode }) => mode))].map((mode) => [`var(--${mode})`, mode] as const),
+    ...(holds.length > 0 ? [['var(--held)', 'paused or blocked'] as const] : []),
   ]
-  return entries
-    .map(([colour = '', word = '']) => {
-      const at = x
-      x += 22 + word.length * 6.2
-      return `<rect x="${round(at)}" y="${y}" width="9" height="9" fill="${colour}"/><text class="f" x="${round(at + 13)}" y="${y + 9}">${word}</text>`
-    })
-    .join('')
+  let [x, y, text] = [margin + labelWidth, top, '']
+  for (const [colour, word] of entries) {
+    const wide = 26 + word.length * 6.4
+    if (x + wide > width) [x, y] = [margin + labelWidth, y + 17]
+    text += `<rect x="${round(x)}" y="${y}" width="9" height="9" fill="${colour}"/><text class="f" x="${round(x + 13)}" y="${y + 9}">${word}</text>`
+    x += wide
+  }
+  return { text, bottom: y + 17 }
 }

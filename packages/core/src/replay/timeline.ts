@@ -8,7 +8,7 @@ export interface TimelineOptions {
   readonly from?: number | undefined
   /** Reads no further than this version. Default: to the end. */
   readonly to?: number | undefined
-  /** Attempts that are kept, the newest; also as many modes, coordinators, and pauses. Default: 5000. */
+  /** Attempts that are kept, the newest; also as many coordinators and pauses, and four times as many modes. Default: 5000. */
   readonly attemptsMax?: number
   /** Lanes that are kept, those with the most attempts. Default: 256. */
   readonly lanesMax?: number
@@ -107,7 +107,7 @@ class BuildingTimeline {
     // What had ended before the first version that is asked for does not count as left out.
     this.#attempts = new Newest(attemptsMax, ({ ended }) => this.#isInView(ended))
     this.#coordinators = new Newest(attemptsMax, ({ to }) => this.#isInView(to))
-    this.#modes = new Newest(attemptsMax, ({ to }) => this.#isInView(to))
+    this.#modes = new Newest(4 * attemptsMax, ({ to }) => this.#isInView(to))
     this.#holds = new Newest(attemptsMax, ({ to }) => this.#isInView(to))
   }
 
