@@ -95,7 +95,7 @@ export interface DocumentCommand<A extends Specs<ArgumentSpec>, O extends Specs<
   readonly output: 'document'
   readonly schema: z.ZodType<T>
   run(context: Context, input: Input<A, O>): Promise<T>
-  human(value: T, style: Style): string
+  human(value: T, style: Style, input: Input<A, O>): string
 }
 
 /** A JSON document per line, as they come. `human` may return null: then there is no line. */
@@ -103,7 +103,7 @@ export interface LinesCommand<A extends Specs<ArgumentSpec>, O extends Specs<Opt
   readonly output: 'lines'
   readonly schema: z.ZodType<T>
   run(context: Context, input: Input<A, O>): AsyncIterable<T>
-  human(value: T, style: Style): string | null
+  human(value: T, style: Style, input: Input<A, O>): string | null
 }
 
 /** A file format on standard output; with `--json`, and where it says so, a document about it instead. */
@@ -126,7 +126,7 @@ export type AnyCommand = {
     readonly output: K
     readonly schema: z.ZodType
     run(context: Context, input: AnyInput): K extends 'lines' ? AsyncIterable<unknown> : Promise<unknown>
-    human(value: unknown, style: Style): K extends 'lines' ? string | null : string
+    human(value: unknown, style: Style, input: AnyInput): K extends 'lines' ? string | null : string
   }
 }['document' | 'lines' | 'raw']
 

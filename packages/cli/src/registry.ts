@@ -50,5 +50,21 @@ export const registry: readonly Entry[] = [
     group: 'why',
     says: 'what a run is waiting for, or why a task is where it is',
     load: async () => (await import('./commands/why.js')).why,
+    name: 'log',
+    group: 'look',
+    says: 'the events of a run, one per line; --follow goes on',
+    load: async () => (await import('./commands/log.js')).log,
+  },
+  {
+    name: 'timeline',
+    group: 'look',
+    says: 'who worked on what when, one lane per worker',
+    load: async () => (await import('./commands/timeline.js')).timeline,
+  },
+  {
+    name: 'stats',
+    group: 'look',
+    says: 'latencies, attempts and spend of a run, as histograms',
+    load: async () => (await import('./commands/stats.js')).stats,
   },
 ]
