@@ -86,6 +86,8 @@ function specify(parser: Parser, entry: Entry, command: AnyCommand, run: Run): v
   for (const [name, spec] of Object.entries(command.options)) {
     const short = spec.short === undefined ? '' : `-${spec.short}, `
     const option = new Option(`${short}--${name}${spec.value === undefined ? '' : ` <${spec.value}>`}`, spec.says)
+    // Or `--no-wait` would be a switch called `wait` that is on.
+    option.negate = false
     if (spec.many) option.argParser((value: string, before: string[] = []) => [...before, value]).default([], 'none')
     if (spec.oneOf !== undefined) option.choices(spec.oneOf)
     option.attributeName = () => name
