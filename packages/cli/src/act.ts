@@ -1,12 +1,19 @@
 import { resolve } from 'node:path'
-import { type Changes, type CommandInput, describeEvent, isRepriseError, type RunEvent } from '@reprise/core'
+import {
+  type Changes,
+  type CommandInput,
+  describeEvent,
+  isRepriseError,
+  type RepriseError,
+  type RunEvent,
+} from '@reprise/core'
 import { type ActAnswer, type Acting, startActing } from '@reprise/core/replay'
 import { z } from 'zod'
 import type { Context, OptionSpec } from './command.js'
 import { CommandFailure, usage } from './command-failure.js'
 import { exitOfCode } from './exit-codes.js'
 import { seconds } from './read-durations.js'
-import { runIdOf, unknownRun } from './read-values.js'
+import { runIdOf, unknownRun, withoutAdvice } from './read-values.js'
 
 /** What every acting command takes. */
 export const actingOptions = {
@@ -64,11 +71,20 @@ export async function acting<T>(
     return await work(begun)
   } catch (error) {
     if (isRepriseError(error, 'RUN_UNKNOWN')) throw unknownRun(runId, context.place)
+    if (isRepriseError(error, 'RUN_HELD')) throw heldBy(runId, error)
     throw error
   } finally {
     await begun.close()
   }
 }
+
+const heldBy = (runId: string, { message, code, details }: RepriseError): CommandFailure =>
+  new CommandFailure(
+    'unavailable',
+    code,
+    `${withoutAdvice(message)} Leave --take out to send it the command, or take the run over with: reprise resume ${runId} --now.`,
+    details,
+  )
 
 const changesSchema = z
   .object({
@@ -107,9 +123,8 @@ export function actedOf({ runId, takenUp }: Acting, answers: readonly ActAnswer[
   const last = answers.findLast(({ ok }) => ok) ?? answers.at(-1)
   const told = events.slice(-eventsMax).map((event: RunEvent) => ({ type: event.type, text: describeEvent(event) }))
   return {
-    ...{ runId, events: told, eventsTotal: events.length, takenUp: takenUp && { ...takenUp } },
-    how: last?.how ?? 'executed',
-    version: last?.ok ? last.version : null,
+    ...{ runId, how: last?.how ?? 'executed', version: last?.ok ? last.version : null },
+    ...{ events: told, eventsTotal: events.length, takenUp: takenUp && { ...takenUp } },
     cause: last?.cause ? { ...last.cause } : null,
     changes: plainChanges(answers.at(-1)?.changes ?? null),
     token: answers.at(-1)?.token ?? null,

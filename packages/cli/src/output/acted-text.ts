@@ -10,8 +10,7 @@ export function actedText(acted: Acted, style: Style): string {
   const at = `${style.text(runId)} is at version ${version}`
   if (version === null) lines.push(`sent; whoever holds ${style.text(runId)}, now or later, decides it`)
   else if (how === 'sent') lines.push(style.ink('dim', `${at}; its holder decided this`))
-  else
-    lines.push(style.ink('dim', `${at}${takenUp === null ? '' : `; taken for this: ${style.text(takenUp.receipts)}`}`))
+  else lines.push(style.ink('dim', `${at}${cameBack(takenUp, style)}`))
   return [...lines, ...tokenLines(acted, style)].join('\n')
 }
 
@@ -21,3 +20,9 @@ export function tokenLines({ changes, token }: Pick<Acted, 'changes' | 'token'>,
   const since = changes.newest.map(({ version, text }) => style.ink('dim', `  ${version}  ${style.text(text)}`))
   return [style.ink('dim', `since your token, ${changes.total} events:`), ...since, `next token: ${token}`]
 }
+
+/** Only if there is anything to tell. */
+const cameBack = (takenUp: Acted['takenUp'], style: Style): string =>
+  takenUp === null || takenUp.receipts.startsWith('0 receipts had arrived; 0 wait')
+    ? ''
+    : `; when it was taken for this, ${style.text(takenUp.receipts)}`
