@@ -21,7 +21,7 @@ interface Hold {
   readonly context: Context
   readonly adapter: Adapter
   readonly before: number
-  /** Ends when nothing is out or planned. */
+  /** Ends when nothing more comes back by itself. */
   readonly settled: boolean
 }
 
@@ -32,7 +32,6 @@ export async function holdRun(
   tell: (line: HeldLine) => Promise<void>,
 ): Promise<void> {
   const stop = (): void => void run.close()
-  const isSettled = (): boolean => settled && run.status.counts.out + run.status.counts.planned === 0
   let telling: Promise<void> = Promise.resolve()
   run.on('commit', ({ events, status }) => {
     const first = status.version - events.length + 1
@@ -41,23 +40,33 @@ export async function holdRun(
       telling = telling.then(() => tell({ type: 'event', ...line }))
       telling.catch(stop)
     }
-    if (isSettled()) stop()
   })
   run.on('transport-failed', (error) => void context.out.note(`tried again: ${(error as Error)?.message ?? error}`))
   run.on('state-file-drift', ({ text }) => void context.out.note(text))
-  const over = new Promise<void>((resolve) => {
-    if (run.signal.aborted) resolve()
-    else run.signal.addEventListener('abort', () => resolve(), { once: true })
-  })
   telling = telling.then(async () => tell(await resumedOf(adapter, run.id, before, run)))
-  if (isSettled()) stop()
-  await over
+  await (settled ? settlement(run) : untilOver(run))
   await run.close()
   await telling
   const { reason } = run.signal as { reason: unknown }
   if (isRepriseError(reason, 'LOCK_LOST')) throw new CommandFailure('unavailable', reason.code, reason.message)
   if (!isRepriseError(reason, 'CLOSED')) throw reason
 }
+
+/** Results are handed over and left for others to decide: that ends when there is nothing to wait for. */
+async function settlement(run: Run): Promise<void> {
+  try {
+    for await (const batch of run.resultBatches()) void batch
+  } catch (error) {
+    // The end of the run is told by its signal.
+    if (!run.signal.aborted) throw error
+  }
+}
+
+const untilOver = (run: Run): Promise<void> =>
+  new Promise((resolve) => {
+    if (run.signal.aborted) resolve()
+    else run.signal.addEventListener('abort', () => resolve(), { once: true })
+  })
 
 export const eventLine = ({ version, event, text }: z.output<typeof recorded>, style: Style): string =>
   `${style.ink('dim', `${version}  ${style.text(event)}`)}  ${style.text(text)}`

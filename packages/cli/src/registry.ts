@@ -48,13 +48,13 @@ export const registry: readonly Entry[] = [
   {
     name: 'reject',
     group: 'act',
-    says: 'refuse what came back; it is tried again',
+    says: 'refuse what came back; the task stops',
     load: async () => (await import('./commands/settle.js')).reject,
   },
   {
     name: 'retry',
     group: 'act',
-    says: 'one more attempt of a task that has stopped',
+    says: 'one more attempt of a task that stopped or came back wrong',
     load: async () => (await import('./commands/settle.js')).retry,
   },
   {

@@ -16,7 +16,9 @@ export const resume = defineCommand({
     'expect-mode': { says: 'the mode that you believe it to be in; corrected on record', value: 'MODE', oneOf: modes },
     now: { says: 'take the run over from a live holder, which stops then' },
     hold: { says: 'go on holding it until Ctrl-C, one line per event' },
-    'until-settled': { says: 'hold it until nothing is out or planned' },
+    'until-settled': {
+      says: 'hold it until nothing more comes back by itself: it waits for decisions, or for nothing',
+    },
     'state-file': { says: 'the state file of the run, to be kept right', value: 'PATH', what: 'file' },
   },
   details: `Takes the run up: passes every resume gate in order, records what came back while nobody was home, offers again what

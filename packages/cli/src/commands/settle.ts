@@ -96,12 +96,12 @@ export const accept = ofTasks(
 )
 export const reject = ofTasks(
   'reject',
-  'Refuses what came back. If attempts are left the task is tried again, after a wait; else it stops.',
-  [{ line: 'reject digest-src file-1 --reason "the count is wrong"', says: 'ask for another attempt' }],
+  'Refuses what came back: the task stops until it is retried, abandoned or cancelled.',
+  [{ line: 'reject digest-src file-1 --reason "the count is wrong"', says: 'do not take it' }],
 )
 export const retry = ofTasks(
   'retry',
-  'One more attempt of a task that has stopped, or that came back failed, at once.',
+  'One more attempt of a task that has stopped, or whose receipt is not good enough, after the wait that the policy sets.',
   [{ line: 'retry digest-src file-1 --reason "the disk is back"', says: 'try it again' }],
 )
 export const cancel = ofTasks(
