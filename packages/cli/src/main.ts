@@ -90,6 +90,8 @@ function specify(parser: Parser, entry: Entry, command: AnyCommand, run: Run): v
   for (const [name, spec] of Object.entries(command.options)) {
     const short = spec.short === undefined ? '' : `-${spec.short}, `
     const option = new Option(`${short}--${name}${spec.value === undefined ? '' : ` <${spec.value}>`}`, spec.says)
+    // Or `--no-wait` would be a switch called `wait` that is on.
+    option.negate = false
     const { oneOf } = spec
     if (oneOf !== undefined) option.choices(oneOf)
     if (spec.many) {

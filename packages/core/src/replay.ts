@@ -2,44 +2,34 @@
  * The door for looking back: a run at any version, what changed, why it stands still, where it went wrong, and moving its
  * log. Apart from the main door, so that coordinators and workers do not load what only people and tools need.
  */
+export { type StandingSince, standingSince } from './coordinator/changes-since.js'
+export type { ActAnswer, TakenUp } from './replay/act-answer.js'
+export type { ActOptions } from './replay/act-options.js'
+export { type Acting, actOnRun, startActing } from './replay/acting.js'
 export type { AttemptEnd, AttemptSpan } from './replay/attempt-spans.js'
-export { type BisectReport, bisect, type Condition, type FoundEvent, findBroken } from './replay/bisect.js'
-export { type CommitsFromOptions, commitsFrom } from './replay/commits-from.js'
+export { bisect, type BisectReport, type Condition, findBroken, type FoundEvent } from './replay/bisect.js'
+export { commitsFrom, type CommitsFromOptions } from './replay/commits-from.js'
 export { diffRun } from './replay/diff-run.js'
 export { type DiffOptions, diffStates, type StateDiff, stateDiffSchema } from './replay/diff-states.js'
 export type { RunPoint } from './replay/find-commit.js'
 export type { LastCommit } from './replay/fold-to.js'
 export type { Bucket, Spread } from './replay/histogram.js'
-export type { Invariant } from './replay/invariants/invariant.js'
 export { type InvariantName, invariantNames, invariants } from './replay/invariants.js'
-export { type ListedRun, type ListRunsOptions, listRuns, type UnreadableRun } from './replay/list-runs.js'
-export { type ListTasksOptions, listTasks, type TaskRow, taskPlaces, taskRowSchema } from './replay/list-tasks.js'
+export type { Invariant } from './replay/invariants/invariant.js'
+export { type ListedRun, listRuns, type ListRunsOptions, type UnreadableRun } from './replay/list-runs.js'
+export { listTasks, type ListTasksOptions, taskPlaces, type TaskRow, taskRowSchema } from './replay/list-tasks.js'
 export { loadRunAt, type RunAt } from './replay/load-run-at.js'
 export type { LoadAtOptions } from './replay/nearest-snapshot.js'
-export { type LoggedEvent, type ReadEventsOptions, readEvents } from './replay/read-events.js'
+export { type OpenedOnce, openOnce } from './replay/open-once.js'
+export { type LoggedEvent, readEvents, type ReadEventsOptions } from './replay/read-events.js'
 export { type Reason, reasonSchema } from './replay/reason.js'
-export { type RunOverview, type RunOverviewOptions, runOverview, runOverviewSchema } from './replay/run-overview.js'
-export { type RunStats, type StatsKey, type StatsOptions, statsKeys, statsOf } from './replay/run-stats.js'
-export {
-  type OpenTaskJson,
-  openTaskJson,
-  openTaskSchema,
-  type RunStateJson,
-  runStateSchema,
-  stateJson,
-} from './replay/state-json.js'
+export { type RunOverview, runOverview, type RunOverviewOptions, runOverviewSchema } from './replay/run-overview.js'
+export { type RunStats, type StatsKey, statsKeys, statsOf, type StatsOptions } from './replay/run-stats.js'
+export { type OpenTaskJson, openTaskJson, openTaskSchema, type RunStateJson, runStateSchema, stateJson } from './replay/state-json.js'
 export type { GroupStats } from './replay/stats-group.js'
 export { type TaskDetails, taskDetails, taskDetailsSchema } from './replay/task-details.js'
-export {
-  type CoordinatorStretch,
-  type HoldStretch,
-  type ModeStretch,
-  type Timeline,
-  type TimelineLane,
-  type TimelineOptions,
-  timelineOf,
-} from './replay/timeline.js'
+export { type CoordinatorStretch, type HoldStretch, type ModeStretch, type Timeline, type TimelineLane, timelineOf, type TimelineOptions } from './replay/timeline.js'
 export type { Where } from './replay/where.js'
 export { type WhyCode, whyCodes } from './replay/why-codes.js'
-export { type RunWhy, runWhySchema, type WhyRunOptions, whyRun } from './replay/why-run.js'
-export { type TaskWhy, taskWhySchema, type WhyTaskOptions, whyTask } from './replay/why-task.js'
+export { type RunWhy, runWhySchema, whyRun, type WhyRunOptions } from './replay/why-run.js'
+export { type TaskWhy, taskWhySchema, whyTask, type WhyTaskOptions } from './replay/why-task.js'

@@ -1,0 +1,46 @@
+import { isRepriseError } from '@reprise/core'
+import { standingSince } from '@reprise/core/replay'
+import { z } from 'zod'
+import { defineCommand } from '../command.js'
+import { required } from '../read-required.js'
+import { runIdOf, unknownRun, wholeNumber } from '../read-values.js'
+
+const schema = z.object({
+  runId: z.string(),
+  version: z.number(),
+  total: z.number().describe('events since the token was issued'),
+  newest: z.array(z.object({ version: z.number(), at: z.string(), type: z.string(), text: z.string() })),
+  token: z.string().describe('for who has read this'),
+})
+
+export const changes = defineCommand({
+  args: { RUN: { says: 'the id of the run', what: 'run' } },
+  options: {
+    token: { says: 'of a briefing, or of the last command; default: $REPRISE_TOKEN', value: 'TOKEN' },
+    limit: { says: 'tell at most so many, the newest (default 50, at most 1000)', value: 'N' },
+  },
+  details: `What has happened in a run since a token was issued, and a token for who has read that. Reads the end of the log only.
+Changes nothing.`,
+  examples: [{ line: 'changes digest-src --token "$TOKEN"', says: 'what came since the last look' }],
+  output: 'document',
+  schema,
+  run: async (context, { args, options }) => {
+    const runId = runIdOf(args.RUN)
+    const token = required(options.token ?? context.env.REPRISE_TOKEN, '--token')
+    const max = options.limit === undefined ? {} : { max: wholeNumber(options.limit, '--limit', 1, 1_000) }
+    const { log } = await context.open()
+    try {
+      const { version, changes: since, token: fresh } = await standingSince(log, runId, token, max)
+      return { runId, version, total: since.total, newest: since.newest.map((each) => ({ ...each })), token: fresh }
+    } catch (error) {
+      if (isRepriseError(error, 'RUN_UNKNOWN')) throw unknownRun(runId, context.place)
+      throw error
+    }
+  },
+  human: ({ total, newest, token, version }, style) => {
+    if (total === 0) return `nothing has happened since; version ${version}`
+    const lines = newest.map((each) => `${style.ink('dim', `${each.version}  ${each.at}`)}  ${style.text(each.text)}`)
+    const left = total - newest.length
+    return [...(left > 0 ? [style.ink('dim', `… ${left} before these`)] : []), ...lines, `token  ${token}`].join('\n')
+  },
+})
