@@ -27,4 +27,10 @@ export const registry: readonly Entry[] = [
     says: 'where a run stands, and what to do next',
     load: async () => (await import('./commands/status.js')).status,
   },
+  {
+    name: 'worker',
+    group: 'act',
+    says: 'run a program for each task',
+    load: async () => (await import('./commands/worker.js')).worker,
+  },
 ]
