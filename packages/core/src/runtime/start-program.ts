@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { livesInGroup } from './process-group.js'
 
 export interface ProgramStart {
   /** The program and its arguments: no shell reads them. */
@@ -34,8 +35,9 @@ export type ProgramEnd =
 
 /** What it has started may keep its output open for ever. Milliseconds. */
 const outputWaitMs = 500
-/** How often it is looked whether a group that was told to stop is gone. Milliseconds. */
+/** How often it is looked whether a group that was told to stop is gone: at first, and at last. Milliseconds. */
 const lookMs = 20
+const lookMsMax = 500
 
 export const isGrouped = process.platform !== 'win32'
 
@@ -130,7 +132,11 @@ function endOf(child: ChildProcess): Promise<ProgramEnd> {
 
 /** Whoever was told to stop may need a moment for it, also when the one that started it is gone. */
 async function groupGone(child: ChildProcess, killed: AbortSignal): Promise<void> {
-  while (!killed.aborted && signalGroup(child, 0)) await new Promise((resolve) => setTimeout(resolve, lookMs))
+  let waitMs = lookMs
+  while (!killed.aborted && signalGroup(child, 0) && livesInGroup(child.pid ?? 0)) {
+    await new Promise((resolve) => setTimeout(resolve, waitMs))
+    waitMs = Math.min(2 * waitMs, lookMsMax)
+  }
 }
 
 /** Whether there was anything of it that could be told. */

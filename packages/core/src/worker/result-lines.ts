@@ -48,8 +48,12 @@ export class ResultLines {
 
   #add(part: Buffer): void {
     if (this.#skips || part.length === 0) return
-    const before = this.#bytes
+    const isOpening = this.#bytes < openingBytes
     this.#bytes += part.length
+    if (isOpening && !canOpen(Buffer.concat([...this.#line, part.subarray(0, openingBytes)]))) {
+      this.#skip()
+      return
+    }
     if (this.#bytes > resultLineBytesMax) {
       this.#last = {
         found: 'problem',
@@ -61,8 +65,7 @@ export class ResultLines {
     }
     // Copied: the rest of the chunk is not held with it.
     this.#line.push(Buffer.from(part))
-    if (before < openingBytes && !canOpen(Buffer.concat(this.#line))) this.#skip()
-    else if (this.#line.length > 1_024) this.#line = [Buffer.concat(this.#line)]
+    if (this.#line.length > 1_024) this.#line = [Buffer.concat(this.#line)]
   }
 
   #skip(): void {
