@@ -1,7 +1,6 @@
 import {
   type Adapter,
   isRepriseError,
-  programHandler,
   startWorker,
   type TaskContext,
   type TaskHandler,
@@ -52,7 +51,7 @@ class Session {
   ) {}
 
   async work(adapter: Adapter, signal: AbortSignal): Promise<void> {
-    const { kinds, lanes, concurrency, workerId, signingKey, drainMs, once, untilIdleMs } = this.settings
+    const { handlers, lanes, concurrency, workerId, signingKey, drainMs, once, untilIdleMs } = this.settings
     let begin = (): void => {}
     const begun = new Promise<void>((resolve) => {
       begin = resolve
@@ -62,7 +61,7 @@ class Session {
     })
     const worker = await startWorker({
       ...{ adapter, lanes, concurrency, signal: this.#abandon.signal },
-      handlers: kinds.map((kind) => this.#handler(kind, begun)),
+      handlers: handlers.map((handler) => this.#watched(handler, begun)),
       ...(workerId !== undefined && { workerId }),
       ...(signingKey !== undefined && { signingKey }),
     })
@@ -72,7 +71,7 @@ class Session {
       at: now(),
       workerId: worker.id,
       lanes: [...lanes],
-      kinds: [...kinds],
+      kinds: handlers.map(({ kind }) => kind),
       concurrency,
     })
     const onSignal = (): void => this.#stop('signal')
@@ -82,6 +81,8 @@ class Session {
     begin()
     const why = await reason
     clearInterval(looking)
+    const running = this.#running.size
+    if (why === 'signal') this.lines.push({ event: 'stopping', at: now(), running, drainMs })
     // A signal hurries whoever waits for a last task too.
     const hurry = async (): Promise<void> => {
       await new Promise<void>((resolve) => {
@@ -107,17 +108,14 @@ class Session {
     else if (Date.now() - this.#busyAtMs >= untilIdleMs) this.#stop('idle')
   }
 
-  #handler(kind: string, begun: Promise<void>): TaskHandler {
-    const handler = programHandler(kind, this.settings.program)
+  #watched(handler: TaskHandler, begun: Promise<void>): TaskHandler {
     return {
       ...handler,
       prepare: (input) => {
         const prepared = handler.prepare(input)
         if ('issues' in prepared) return prepared
         const run = (task: TaskContext): Promise<unknown> => {
-          const running = this.#run(kind, task, async () => {
-            // Nothing is missed of it, and with --once no second one is claimed.
-            await begun
+          const running = this.#run(handler.kind, task, begun, async () => {
             if (this.settings.once) this.#stop('once')
             return prepared.run(task)
           })
@@ -134,7 +132,9 @@ class Session {
     }
   }
 
-  async #run(kind: string, task: TaskContext, run: () => Promise<unknown>): Promise<unknown> {
+  async #run(kind: string, task: TaskContext, begun: Promise<void>, run: () => Promise<unknown>): Promise<unknown> {
+    // Nothing is missed of it, and with --once no second one is claimed.
+    await begun
     const { runId, taskId, attempt, deadlineAt } = task
     const known: { sinceMs: number; message: string | null } = { sinceMs: Date.now(), message: null }
     const name = nameOf(task)

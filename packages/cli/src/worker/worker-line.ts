@@ -33,6 +33,12 @@ export const workerLineSchema = z.discriminatedUnion('event', [
   z.object({ event: z.literal('error'), at, code: z.string().nullable(), message: z.string() }),
   z.object({ event: z.literal('left-out'), at, lines: z.number().describe('nobody read them in time') }),
   z.object({
+    event: z.literal('stopping'),
+    at,
+    running: z.number().describe('programs that it waits for'),
+    drainMs: z.number().describe('how long'),
+  }),
+  z.object({
     event: z.literal('stopped'),
     at,
     why: z.enum(['once', 'idle', 'signal']),
@@ -45,7 +51,7 @@ export const workerLineSchema = z.discriminatedUnion('event', [
 ])
 export type WorkerLine = z.infer<typeof workerLineSchema>
 
-export function workerText(line: WorkerLine, style: Style): string {
+export function workerText(line: WorkerLine, style: Style): string | null {
   const time = style.ink('dim', line.at.slice(11, 19))
   const said = (words: string): string => `${time}  ${words}`
   switch (line.event) {
@@ -73,6 +79,12 @@ export function workerText(line: WorkerLine, style: Style): string {
       return said(`${style.ink('red', 'error')} ${style.text(line.message)}`)
     case 'left-out':
       return said(`${line.lines} lines were left out: nobody read them in time`)
+    case 'stopping': {
+      const { running, drainMs } = line
+      if (running === 0) return null
+      const programs = `${running} ${running === 1 ? 'program' : 'programs'}`
+      return said(`stopping: ${programs} may end within ${duration(drainMs)}; once more ends at once`)
+    }
     case 'stopped': {
       const counts = (['completed', 'partial', 'failed', 'refused'] as const)
         .filter((name) => line[name] > 0)

@@ -1,17 +1,16 @@
 import { readFile, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import type { ProgramOptions, SigningKey } from '@reprise/core'
+import { type ProgramOptions, programHandler, type SigningKey, type TaskHandler } from '@reprise/core'
 import { readAddress } from '../address.js'
 import type { Context } from '../command.js'
 import { notFound, usage } from '../command-failure.js'
 import { wholeNumber } from '../read-values.js'
 
 export interface WorkerSettings {
-  readonly kinds: readonly string[]
+  readonly handlers: readonly TaskHandler[]
   readonly lanes: readonly string[]
   readonly concurrency: number
   readonly workerId: string | undefined
-  readonly program: ProgramOptions
   readonly signingKey: SigningKey | undefined
   readonly drainMs: number
   readonly once: boolean
@@ -59,20 +58,20 @@ export async function readSettings(context: Context, { program, options }: Worke
   const cwd = options.cwd === undefined ? context.cwd : await folderAt(resolve(context.cwd, options.cwd))
   const untilIdle = given(options, 'until-idle', 0, secondsMax)
   const timeout = given(options, 'timeout', 1, secondsMax)
+  const runs: ProgramOptions = {
+    command: exec === undefined ? program : ['/bin/sh', '-c', exec],
+    cwd,
+    env: options['pass-at'] ? passedOn(context) : {},
+    killAfterMs: (given(options, 'kill-after', 0, secondsMax) ?? 5) * 1_000,
+    keepOutput: options['keep-output'],
+    progress: options.progress,
+    ...(timeout !== undefined && { timeoutMs: timeout * 1_000 }),
+  }
   return {
-    kinds: [...new Set(kind)],
+    handlers: [...new Set(kind)].map((one) => programHandler(one, runs)),
     lanes,
     concurrency,
     workerId: options['worker-id'],
-    program: {
-      command: exec === undefined ? program : ['/bin/sh', '-c', exec],
-      cwd,
-      env: options['pass-at'] ? passedOn(context) : {},
-      killAfterMs: (given(options, 'kill-after', 0, secondsMax) ?? 5) * 1_000,
-      keepOutput: options['keep-output'],
-      progress: options.progress,
-      ...(timeout !== undefined && { timeoutMs: timeout * 1_000 }),
-    },
     signingKey: await readKey(context, options.sign, options['key-id']),
     drainMs: (given(options, 'drain', 0, secondsMax) ?? 30) * 1_000,
     once,

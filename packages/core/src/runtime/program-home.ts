@@ -19,16 +19,16 @@ while read -r what group; do
     -) case $groups in *" $group "*) groups="\${groups%% $group *} \${groups#* $group }" ;; esac ;;
   esac
 done
-for group in $groups; do kill -TERM -- "-$group"; done
+for group in $groups; do kill -s TERM -- "-$group"; done
 waited=0
 while [ "$waited" -lt ${killAfterSeconds} ]; do
   left=
-  for group in $groups; do kill -0 -- "-$group" && left=yes; done
+  for group in $groups; do kill -s 0 -- "-$group" && left=yes; done
   [ -n "$left" ] || break
   sleep 1
   waited=$((waited + 1))
 done
-for group in $groups; do kill -KILL -- "-$group"; done
+for group in $groups; do kill -s KILL -- "-$group"; done
 rm -rf -- "$1"
 `
 
