@@ -68,6 +68,8 @@ export interface Context {
   open(options?: OpenAtOptions): Promise<Adapter>
   /** Another backend, by its address; closed behind the command. */
   openAt(address: string, options?: OpenAtOptions): Promise<Adapter>
+  /** `--at` and `--with` as other processes need them, secrets included: for environments only, never shown. */
+  readonly addresses: { readonly at: string; readonly with: readonly string[] }
   /** How the backend of `--at` is called in messages, without secrets. */
   readonly place: string
   /** What the process ends with if nothing fails. Default: ok. */

@@ -195,4 +195,10 @@ export const registry: readonly Entry[] = [
     says: 'tell every incident of the runs once',
     load: async () => (await import('./commands/watchdog.js')).watchdog,
   },
+  {
+    name: 'worker',
+    group: 'act',
+    says: 'run a program for each task',
+    load: async () => (await import('./commands/worker.js')).worker,
+  },
 ]

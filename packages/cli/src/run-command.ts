@@ -48,6 +48,7 @@ export async function runCommand(
   const context: Context = {
     ...{ cwd, env, out, style, stdin: world.stdin, json: globals.json, signal: world.signal },
     place: withoutSecrets(at),
+    addresses: { at, with: withTexts },
     open: (how) => {
       main ??= openParts(at, parts, (address) => openOne(address, how))
       return main
