@@ -94,7 +94,7 @@ async function loadWhole(log: CommitLog, runId: RunId, dropped: string | null): 
   let state = initialState()
   // Not over `readCommits`: a generator would add a promise per commit.
   for await (const lines of log.read(runId)) {
-    for (const line of lines) state = fold(state, upcastCommit(chain.next(line)))
+    for (const line of lines) state = foldCommit(state, upcastCommit(chain.next(line)))
   }
   checkRunId(state.runId, runId)
   const basis = { snapshotCommits: 0, snapshotVersion: 0, dropped }
@@ -113,7 +113,7 @@ export function integrityEvidence({ state, commits, head, basis }: LoadedRun): s
 }
 
 /** A log whose bytes verify can still say what cannot be: whoever wrote it broke the rules, and nothing can be built on it. */
-function fold(state: RunState, commit: Commit): RunState {
+export function foldCommit(state: RunState, commit: Pick<Commit, 'index' | 'at' | 'events'>): RunState {
   try {
     return reduceCommit(state, commit)
   } catch (error) {
@@ -184,7 +184,7 @@ export function checkRunId(found: RunId | null, runId: RunId): void {
   )
 }
 
-function upcastCommit(commit: Commit): Commit {
+export function upcastCommit(commit: Commit): Commit {
   for (const event of commit.events) {
     // Nearly always they are in their newest form, and nothing is allocated.
     if (upcastEvent(event) !== event) return { ...commit, events: commit.events.map((old) => upcastEvent(old)) }
