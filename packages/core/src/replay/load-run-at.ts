@@ -1,4 +1,4 @@
-import { checkRunId, type LoadOptions, type LogBasis, unknownRun } from '../coordinator/load-run.js'
+import { type LoadOptions, type LogBasis, unknownRun } from '../coordinator/load-run.js'
 import { checkAnchor, loadSnapshot } from '../coordinator/load-snapshot.js'
 import { initialState } from '../flow/reduce-event.js'
 import { SnapshotDoubt } from '../flow/snapshot-reader.js'
@@ -9,6 +9,7 @@ import type { CommitLog } from '../ports/commit-log.js'
 import type { SnapshotStore } from '../ports/snapshot-store.js'
 import type { RunId } from '../protocol/ids.js'
 import type { RunState } from '../protocol/state.js'
+import { checkIsLogOf } from './check-is-log-of.js'
 import { FoldTo, type LastCommit } from './fold-to.js'
 import { beforeOpening, type Stop, stopOf, unknownVersion, type Where } from './where.js'
 
@@ -52,7 +53,7 @@ async function loadFromStart(log: CommitLog, runId: RunId, stop: Stop, dropped: 
   await foldLines(log.read(runId), fold)
   if (fold.chain.commits === 0) throw unknownRun(runId)
   if (fold.openedLater !== null && 'at' in stop) throw beforeOpening(runId, stop.at, fold.openedLater)
-  checkRunId(fold.state.runId, runId)
+  await checkIsLogOf(log, runId, fold.state.runId)
   return { state: fold.state, last: fold.last, basis: { snapshotCommits: 0, snapshotVersion: 0, dropped } }
 }
 
