@@ -3,7 +3,18 @@
  * log. Apart from the main door, so that coordinators and workers do not load what only people and tools need.
  */
 
+export type { LogFile } from './ports/log-file.js'
+export { type ArchiveOptions, type ArchiveReport, archiveRun, gzipped } from './replay/archive-run.js'
+export type { LogSummary } from './replay/checked-log.js'
+export { type CopyOptions, type CopyReport, copyRun } from './replay/copy-run.js'
+export { exportRun } from './replay/export-run.js'
 export type { LastCommit } from './replay/fold-to.js'
 export { type ForkOptions, type ForkReport, forkRun } from './replay/fork-run.js'
+export { type ImportOptions, type ImportReport, importRun, readLogFile } from './replay/import-run.js'
 export { loadRunAt, type RunAt } from './replay/load-run-at.js'
+export type { LogBytes } from './replay/log-lines.js'
+export { type LogOutcome, outcomeOf } from './replay/outcome-of.js'
+export { type RecordedTest, type RecordOptions, recordTest } from './replay/record-test.js'
+export type { CopiedArtifacts } from './replay/run-artifacts.js'
 export type { Where } from './replay/where.js'
+export { type LogFileOptions, logFileAt } from './runtime/log-file-at.js'
