@@ -34,7 +34,7 @@ function imports(place: LogPlace): string {
 
 function log(place: LogPlace): string {
   if ('lines' in place)
-    return `const lines: string[] = [\n${place.lines.map((line) => `  ${literal(line)},\n`).join('')}]`
+    return `const lines: string[] = [\n${place.lines.map((line) => `  ${quoted(line)},\n`).join('')}]`
   const cut = ".toString().trimEnd().split('\\n')"
   if ('file' in place) {
     return `const lines = gunzipSync(readFileSync(new URL(${literal(`./${place.file}`)}, import.meta.url)))${cut}`
@@ -56,5 +56,8 @@ function object(expected: Partial<LogOutcome>): string {
 
 /** A value as a literal that is plain ASCII on one line, and that ends no script where the file is shown. */
 const literal = (value: unknown): string => JSON.stringify(value).replace(/[^\x20-\x7e]|</g, escaped)
+
+/** A line of JSON, in quotes that it does not have all over. */
+const quoted = (line: string): string => `'${line.replace(/[\\']/g, '\\$&').replace(/[^\x20-\x7e]|</g, escaped)}'`
 
 const escaped = (found: string): string => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`
