@@ -1,4 +1,4 @@
-import { unknownRun, verifyRun } from '../coordinator/load-run.js'
+import { unknownRun, upcastCommit, verifyRun } from '../coordinator/load-run.js'
 import { initialState } from '../flow/reduce-event.js'
 import { ChainReader } from '../log/chain-reader.js'
 import { type CommitRecord, encodeCommit, readCommit } from '../log/commit-record.js'
@@ -12,7 +12,7 @@ import { systemRuntime } from '../runtime/system-runtime.js'
 import { checkIsLogOf } from './check-is-log-of.js'
 import { FoldTo, type LastCommit } from './fold-to.js'
 import { LogCopy, linesOf, otherLog, recordOf, stopIfAborted } from './log-copy.js'
-import { stopOf, unknownVersion, type Where } from './where.js'
+import { beforeOpening, stopOf, unknownVersion, type Where } from './where.js'
 
 export interface ForkOptions {
   readonly signal?: AbortSignal | undefined
@@ -94,9 +94,17 @@ function checkNewId(runId: RunId, newId: string): RunId {
 /** Reads and checks the original up to there, before anything is written. */
 async function findPlace(log: CommitLog, runId: RunId, where: Where): Promise<Place> {
   const stop = await stopOf(log, runId, where)
-  const fold = new FoldTo(stop, initialState(), new ChainReader())
-  for await (const line of linesOf(log, runId)) if (!fold.take(line)) break
-  if (fold.chain.commits === 0) throw unknownRun(runId)
+  const fold = new FoldTo(stop, initialState())
+  const chain = new ChainReader()
+  let hash = ''
+  for await (const line of linesOf(log, runId)) {
+    const commit = upcastCommit(chain.next(line))
+    const mayFollow = fold.take(commit)
+    if (fold.foldedOf(commit) > 0) hash = chain.head
+    if (!mayFollow) break
+  }
+  if (chain.commits === 0) throw unknownRun(runId)
+  if (fold.openedLater !== null && 'at' in stop) throw beforeOpening(runId, stop.at, fold.openedLater)
   const { state, last } = fold
   const { version, epoch } = state
   const isThere = !('version' in stop) || stop.version === Number.POSITIVE_INFINITY || stop.version === version
@@ -106,7 +114,7 @@ async function findPlace(log: CommitLog, runId: RunId, where: Where): Promise<Pl
     throw new RepriseError('INVALID_INPUT', message, { details: { runId } })
   }
   await checkIsLogOf(log, runId, state.runId)
-  return { last, from: { runId, version, hash: last.hash }, epoch }
+  return { last, from: { runId, version, hash }, epoch }
 }
 
 /** The commits that the fork shares, the last one perhaps shortened. */

@@ -1,4 +1,4 @@
-import { type LoadOptions, type LogBasis, unknownRun } from '../coordinator/load-run.js'
+import { type LoadOptions, type LogBasis, unknownRun, upcastCommit } from '../coordinator/load-run.js'
 import { checkAnchor, loadSnapshot } from '../coordinator/load-snapshot.js'
 import { initialState } from '../flow/reduce-event.js'
 import { SnapshotDoubt } from '../flow/snapshot-reader.js'
@@ -49,9 +49,10 @@ export async function loadRunAt(
 const doubtMax = 200
 
 async function loadFromStart(log: CommitLog, runId: RunId, stop: Stop, dropped: string | null): Promise<RunAt> {
-  const fold = new FoldTo(stop, initialState(), new ChainReader())
-  await foldLines(log.read(runId), fold)
-  if (fold.chain.commits === 0) throw unknownRun(runId)
+  const fold = new FoldTo(stop, initialState())
+  const chain = new ChainReader()
+  await foldLines(log.read(runId), chain, fold)
+  if (chain.commits === 0) throw unknownRun(runId)
   if (fold.openedLater !== null && 'at' in stop) throw beforeOpening(runId, stop.at, fold.openedLater)
   await checkIsLogOf(log, runId, fold.state.runId)
   return { state: fold.state, last: fold.last, basis: { snapshotCommits: 0, snapshotVersion: 0, dropped } }
@@ -68,8 +69,8 @@ async function loadBehind(
   const snapshot = await loadSnapshot(snapshots, runId)
   if (snapshot === null || snapshot.position.version > stop.version) return null
   const { position } = snapshot
-  const fold = new FoldTo(stop, snapshot.state, ChainReader.behind(position))
-  if (!(await foldLines(log.read(runId, position.commits - 1), fold, position))) {
+  const fold = new FoldTo(stop, snapshot.state)
+  if (!(await foldLines(log.read(runId, position.commits - 1), ChainReader.behind(position), fold, position))) {
     throw new SnapshotDoubt(`the log ends before commit ${position.commits - 1}, of which it is`)
   }
   const basis = { snapshotCommits: position.commits, snapshotVersion: position.version, dropped: null }
@@ -91,20 +92,21 @@ async function snapshotVersion(snapshots: SnapshotStore, runId: RunId): Promise<
 /** `anchor`: the first line is the commit of a snapshot, and only compared. Whether there was a line. */
 async function foldLines(
   batches: AsyncIterable<string[]>,
+  chain: ChainReader,
   fold: FoldTo,
   anchor: SnapshotPosition | null = null,
 ): Promise<boolean> {
-  let isAnchored = anchor === null
+  let awaited = anchor
   let isAny = false
   for await (const lines of batches) {
     for (const line of lines) {
       isAny = true
-      if (!isAnchored && anchor !== null) {
-        checkAnchor(line, anchor)
-        fold.standOn(readCommit(line, anchor.commits - 1))
-        isAnchored = true
+      if (awaited !== null) {
+        checkAnchor(line, awaited)
+        fold.standOn(readCommit(line, awaited.commits - 1))
+        awaited = null
         if (fold.isThere) return true
-      } else if (!fold.take(line)) return true
+      } else if (!fold.take(upcastCommit(chain.next(line)))) return true
     }
   }
   return isAny

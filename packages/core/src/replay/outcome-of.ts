@@ -1,3 +1,4 @@
+import { upcastCommit } from '../coordinator/load-run.js'
 import { initialState } from '../flow/reduce-event.js'
 import { ChainReader } from '../log/chain-reader.js'
 import { RepriseError } from '../protocol/errors.js'
@@ -35,9 +36,10 @@ export interface LogOutcome {
  * commit, `LOG_TOO_NEW`; `VERSION_UNKNOWN` if the lines do not reach that version.
  */
 export function outcomeOf(lines: Iterable<string>, { version }: { readonly version?: number } = {}): LogOutcome {
-  const fold = new FoldTo({ version: version ?? Number.POSITIVE_INFINITY }, initialState(), new ChainReader())
-  for (const line of lines) if (!fold.take(line)) break
-  const { state, chain } = fold
+  const fold = new FoldTo({ version: version ?? Number.POSITIVE_INFINITY }, initialState())
+  const chain = new ChainReader()
+  for (const line of lines) if (!fold.take(upcastCommit(chain.next(line)))) break
+  const { state } = fold
   if (version !== undefined && state.version !== version) {
     throw new RepriseError('VERSION_UNKNOWN', `The lines end at version ${state.version}, before version ${version}.`)
   }

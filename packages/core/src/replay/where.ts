@@ -3,20 +3,30 @@ import { readCommit } from '../log/commit-record.js'
 import type { CommitLog } from '../ports/commit-log.js'
 import { RepriseError } from '../protocol/errors.js'
 import type { RunId } from '../protocol/ids.js'
+import { readTime, type TimeInput } from '../protocol/time.js'
 
 /**
  * A place in the log of a run. `version`: behind so many events, 0 is before the first. `back`: so many events before the
- * newest, 0 is the head. `at`: behind every commit up to the first one that is later than this time (ISO 8601, UTC, with
- * milliseconds).
+ * newest, 0 is the head. `at`: behind every commit up to the first one that is later than this time.
  */
-export type Where = { readonly version: number } | { readonly back: number } | { readonly at: string }
+export type Where = { readonly version: number } | { readonly back: number } | { readonly at: TimeInput }
 
 /** Where reading stops: `version` may be more than there is. */
 export type Stop = { readonly version: number } | { readonly at: string }
 
-/** Reads the newest commit where that is needed. `RUN_UNKNOWN` without one, `VERSION_UNKNOWN` before the first event. */
+/**
+ * Reads the newest commit where that is needed. `RUN_UNKNOWN` without one, `VERSION_UNKNOWN` before the first event,
+ * `INVALID_INPUT` for what is no place.
+ */
 export async function stopOf(log: CommitLog, runId: RunId, where: Where): Promise<Stop> {
-  if (!('back' in where)) return where
+  if ('at' in where) {
+    const at = readTime(where.at)
+    if (at === null) throw noPlace('a time must be a Date, or ISO 8601 with its zone')
+    return { at }
+  }
+  const number = 'back' in where ? where.back : where.version
+  if (!Number.isSafeInteger(number) || number < 0) throw noPlace('a version must be a whole number from 0')
+  if ('version' in where) return where
   if (where.back === 0) return { version: Number.POSITIVE_INFINITY }
   const events = await versionOfHead(log, runId)
   if (events < where.back) throw unknownVersion(runId, `${where.back} events before its head`, events)
@@ -31,6 +41,9 @@ async function versionOfHead(log: CommitLog, runId: RunId): Promise<number> {
   }
   throw unknownRun(runId)
 }
+
+const noPlace = (why: string): RepriseError =>
+  new RepriseError('INVALID_INPUT', `This is no place in a log: ${why}. Nothing was read.`)
 
 export const unknownVersion = (runId: RunId, asked: string, events: number): RepriseError =>
   new RepriseError(
