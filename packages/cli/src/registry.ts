@@ -201,4 +201,40 @@ export const registry: readonly Entry[] = [
     says: 'run a program for each task',
     load: async () => (await import('./commands/worker.js')).worker,
   },
+  {
+    name: 'fork',
+    group: 'act',
+    says: 'a new run from any version of an old one',
+    load: async () => (await import('./commands/fork.js')).fork,
+  },
+  {
+    name: 'copy',
+    group: 'move',
+    says: 'copy a run to another place, and verify the copy',
+    load: async () => (await import('./commands/copy.js')).copy,
+  },
+  {
+    name: 'export',
+    group: 'move',
+    says: 'write the log of a run, line by line',
+    load: async () => (await import('./commands/export.js')).exportCommand,
+  },
+  {
+    name: 'import',
+    group: 'move',
+    says: 'take in a log from a file',
+    load: async () => (await import('./commands/import.js')).importCommand,
+  },
+  {
+    name: 'archive',
+    group: 'move',
+    says: 'pack a run that has ended, and remove it',
+    load: async () => (await import('./commands/archive.js')).archive,
+  },
+  {
+    name: 'record',
+    group: 'move',
+    says: 'a regression test that replays the log of a run',
+    load: async () => (await import('./commands/record.js')).record,
+  },
 ]

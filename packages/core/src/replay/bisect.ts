@@ -1,4 +1,4 @@
-import { checkRunId, contradiction, unknownRun, upcastCommit } from '../coordinator/load-run.js'
+import { contradiction, unknownRun, upcastCommit } from '../coordinator/load-run.js'
 import { type RunStatus, statusOf } from '../coordinator/run-status.js'
 import { initialState, reduceEvent } from '../flow/reduce-event.js'
 import { ChainReader } from '../log/chain-reader.js'
@@ -6,6 +6,7 @@ import type { CommitLog } from '../ports/commit-log.js'
 import type { Commit, RunEvent } from '../protocol/events.js'
 import type { RunId } from '../protocol/ids.js'
 import type { RunState } from '../protocol/state.js'
+import { checkIsLogOf } from './check-is-log-of.js'
 import type { EventPlace } from './invariants/invariant.js'
 import { type InvariantName, invariantNames, invariants } from './invariants.js'
 
@@ -99,7 +100,7 @@ async function firstFound(log: CommitLog, runId: RunId, probe: Probe): Promise<B
     }
   }
   if (chain.commits === 0) throw unknownRun(runId)
-  checkRunId(walk.runId, runId)
+  await checkIsLogOf(log, runId, walk.runId)
   return { found: null, version: chain.version, commits: chain.commits }
 }
 

@@ -32,6 +32,8 @@ export class HistoryKeeper {
   /** Looking back must not fail because nothing can be kept: the folder may be read-only, or full. */
   async keep(position: SnapshotPosition, state: RunState): Promise<void> {
     while (this.due <= position.version) this.due = after(this.due)
+    // Of a fork, before it was one: who loads it would take it for that of another run.
+    if (state.runId !== this.runId) return
     try {
       await this.history.keep(
         this.runId,

@@ -1,4 +1,4 @@
-import { checkRunId, type LogBasis, unknownRun, upcastCommit } from '../coordinator/load-run.js'
+import { type LogBasis, unknownRun, upcastCommit } from '../coordinator/load-run.js'
 import { checkAnchor, loadSnapshot } from '../coordinator/load-snapshot.js'
 import { initialState } from '../flow/reduce-event.js'
 import { SnapshotDoubt } from '../flow/snapshot-reader.js'
@@ -10,6 +10,7 @@ import type { RunHistory } from '../ports/run-history.js'
 import type { SnapshotStore } from '../ports/snapshot-store.js'
 import type { RunId } from '../protocol/ids.js'
 import type { RunState } from '../protocol/state.js'
+import { checkIsLogOf } from './check-is-log-of.js'
 import { FoldTo, type LastCommit } from './fold-to.js'
 import { HistoryKeeper } from './history-keeper.js'
 import { type LoadAtOptions, nearestSnapshot } from './nearest-snapshot.js'
@@ -63,7 +64,7 @@ async function loadFromStart(
   await foldLines(log.read(runId), chain, fold, null, history && new HistoryKeeper(history, runId, 0))
   if (chain.commits === 0) throw unknownRun(runId)
   if (fold.openedLater !== null && 'at' in stop) throw beforeOpening(runId, stop.at, fold.openedLater)
-  checkRunId(fold.state.runId, runId)
+  await checkIsLogOf(log, runId, fold.state.runId)
   return { state: fold.state, last: fold.last, basis: { snapshotCommits: 0, snapshotVersion: 0, dropped } }
 }
 
