@@ -27,4 +27,10 @@ export const registry: readonly Entry[] = [
     says: 'where a run stands, and what to do next',
     load: async () => (await import('./commands/status.js')).status,
   },
+  {
+    name: 'verify',
+    group: 'why',
+    says: 'whether logs are what was written; the first bad commit',
+    load: async () => (await import('./commands/verify.js')).verify,
+  },
 ]
