@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { type CommitRecord, encodeCommit, readCommit } from '../src/log/commit-record.js'
+import { memoryAdapter } from '../src/memory/memory-adapter.js'
 import type { RunId } from '../src/protocol/ids.js'
 import { inspectLog } from '../src/replay/inspect-log.js'
+import { completedStory } from './golden-logs/golden-story.js'
 import { RunStage, requests, runId } from './run-stage.js'
+import { backendWith, snapshotOf } from './snapshot-of.js'
 
 /** What is found in the log of a run after `change`; looking must leave it as it was. */
 async function inspected(change: (records: CommitRecord[]) => CommitRecord[], name: RunId = runId) {
@@ -110,15 +113,19 @@ describe('inspecting a log', () => {
   })
 
   it('quickly reads what is behind the snapshot alone, and all of it once something is wrong', async () => {
-    const stage = new RunStage()
-    const holding = await stage.open()
-    for (let i = 0; i < 4; i++) await stage.clock.run(holding.run.note(`note ${i}`))
-    const { log, snapshots } = stage.outside.adapter
-    const quick = () => stage.clock.run(inspectLog(log, runId, { snapshots }))
-    const whole = await quick()
-    expect(whole).toMatchObject({ ok: true, snapshotCommits: 0, remains: null })
-    const records = [...stage.backend.recordsOf(runId)]
-    stage.backend.runs.records.set(runId, records.with(1, edited(records[1], '"resumed"', '"resumes"')))
-    expect(await quick()).toMatchObject({ ok: false, problem: { kind: 'changed', commit: 1 } })
+    const { lines } = completedStory()
+    const half = lines.slice(0, 20)
+    const report = async (bad: number | null) => {
+      const text = lines[bad ?? 0]?.replace('"at":"2026', '"at":"2025') ?? ''
+      const backend = backendWith(runId, bad === null ? lines : lines.with(bad, text))
+      backend.snapshots.set(runId, [await snapshotOf(half)])
+      const { log, snapshots } = memoryAdapter({ backend })
+      return await inspectLog(log, runId, { snapshots })
+    }
+    const { length } = lines
+    expect(await report(null)).toMatchObject({ ok: true, commits: length, snapshotCommits: 20, remains: null })
+    // What a snapshot stands for is not looked at.
+    expect(await report(3)).toMatchObject({ ok: true, commits: length, snapshotCommits: 20 })
+    expect(await report(25)).toMatchObject({ ok: false, commits: 25, problem: { kind: 'changed', commit: 25 } })
   })
 })

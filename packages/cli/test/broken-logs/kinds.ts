@@ -9,18 +9,24 @@ export interface BrokenLog {
   /** What `verify` calls it; `null`: harmless. */
   readonly kind: string | null
   readonly commit: number
-  /** `false`: only a file can be like this. */
-  readonly onServers: boolean
+  /** The same where each commit has a place of its own; absent: it cannot be like this there. */
+  readonly onServers?: string | null
 }
 
 const at = 12
 
 type Make = (runId: string) => BrokenLog
-const broken = (kind: string, commit: number, pieces: readonly (string | Buffer)[], onServers = true): BrokenLog => ({
-  ...{ pieces, kind, commit, onServers },
+const broken = (kind: string, commit: number, pieces: BrokenLog['pieces']): BrokenLog => ({
+  ...{ pieces, kind, commit, onServers: kind },
 })
-const harmless = (pieces: readonly (string | Buffer)[], file?: Buffer): BrokenLog => ({
-  ...{ pieces, kind: null, commit: -1, onServers: false, ...(file && { file }) },
+/** Can only be in a file. */
+const brokenFile = (kind: string, commit: number, file: Buffer): BrokenLog => ({ pieces: [], kind, commit, file })
+const harmless = (pieces: BrokenLog['pieces'], file?: Buffer): BrokenLog => ({
+  ...{ pieces, kind: null, commit: -1, ...(file && { file }) },
+})
+/** Where each commit has a place of its own, something else in that of commit `commit` is no harmless remain. */
+const harmlessInFiles = (pieces: BrokenLog['pieces'], onServers: string, commit: number): BrokenLog => ({
+  ...{ pieces, kind: null, commit, onServers },
 })
 const fileOf = (pieces: readonly (string | Buffer)[]): Buffer =>
   Buffer.concat(pieces.flatMap((piece) => [Buffer.from(piece), Buffer.from('\n')]))
@@ -36,7 +42,7 @@ const another = (lines: readonly string[], change: object): string =>
 
 /** Every way in which a log can be wrong, and some in which it only looks wrong. The name is that of the run. */
 export const brokenLogs: Readonly<Record<string, Make>> = {
-  whole: (runId) => harmless(linesOf(runId)),
+  whole: (runId) => ({ ...harmless(linesOf(runId)), onServers: null }),
   'torn-tail': (runId) => {
     const lines = linesOf(runId)
     const [kept, torn] = [lines.slice(0, -1), line(lines, lines.length - 1).slice(0, 100)]
@@ -44,15 +50,15 @@ export const brokenLogs: Readonly<Record<string, Make>> = {
   },
   'torn-middle': (runId) => {
     const lines = linesOf(runId)
-    return harmless(lines.toSpliced(at, 0, `${line(lines, at).slice(0, 80)}\u0018`))
+    return harmlessInFiles(lines.toSpliced(at, 0, `${line(lines, at).slice(0, 80)}\u0018`), 'changed', at)
   },
   'written-twice': (runId) => {
     const lines = linesOf(runId)
-    return harmless(lines.toSpliced(at, 0, line(lines, at - 1)))
+    return harmlessInFiles(lines.toSpliced(at, 0, line(lines, at - 1)), 'repeated', at)
   },
   'came-too-late': (runId) => {
     const lines = linesOf(runId)
-    return harmless(lines.toSpliced(at + 1, 0, another(lines, { actor: 'zombie' })))
+    return harmlessInFiles(lines.toSpliced(at + 1, 0, another(lines, { actor: 'zombie' })), 'repeated', at + 1)
   },
   flipped: (runId) => {
     const lines = linesOf(runId)
@@ -77,7 +83,7 @@ export const brokenLogs: Readonly<Record<string, Make>> = {
     const lines = linesOf(runId)
     const other = another(lines, { actor: 'zombie' })
     const next = recordOf(JSON.stringify({ ...commitOf(line(lines, at + 1)), prev: hashOf(other) })).text
-    return broken('forked', at + 1, [...lines.slice(0, at + 1), other, next, ...lines.slice(at + 2)], false)
+    return brokenFile('forked', at + 1, fileOf([...lines.slice(0, at + 1), other, next, ...lines.slice(at + 2)]))
   },
   rewritten: (runId) => {
     const lines = linesOf(runId)
@@ -136,14 +142,11 @@ export const brokenLogs: Readonly<Record<string, Make>> = {
     bytes.writeUInt8(0xff, 200)
     return broken('not-utf8', at, lines.with(at, bytes))
   },
-  empty: () => ({ ...broken('empty', 0, [], false), file: Buffer.alloc(0) }),
-  'only-torn': (runId) => ({
-    ...broken('empty', 0, [], false),
-    file: Buffer.from(line(linesOf(runId), 0).slice(0, 100)),
-  }),
+  empty: () => brokenFile('empty', 0, Buffer.alloc(0)),
+  'only-torn': (runId) => brokenFile('empty', 0, Buffer.from(line(linesOf(runId), 0).slice(0, 100))),
   'huge-line': (runId) => {
     const lines = linesOf(runId)
-    return broken('huge-line', at, lines.with(at, `{"hash":"${'a'.repeat(20_000_000)}`), false)
+    return brokenFile('huge-line', at, fileOf(lines.with(at, `{"hash":"${'a'.repeat(20_000_000)}`)))
   },
 }
 

@@ -1,10 +1,10 @@
 import { checkRunId, contradiction, loadRun, unknownRun } from '../coordinator/load-run.js'
 import { initialState, reduceCommit } from '../flow/reduce-event.js'
 import { ChainReader } from '../log/chain-reader.js'
+import { genesisHash } from '../log/commit-record.js'
 import type { CommitLog, StoredPiece } from '../ports/commit-log.js'
 import type { SnapshotStore } from '../ports/snapshot-store.js'
 import { isRepriseError, type RepriseError } from '../protocol/errors.js'
-import type { Commit } from '../protocol/events.js'
 import type { RunId } from '../protocol/ids.js'
 import { upcastEvent } from '../protocol/upcast.js'
 import { type LogProblem, type LogProblemKind, logProblem } from './log-problem.js'
@@ -84,11 +84,13 @@ async function readThrough(log: CommitLog, runId: RunId): Promise<{ chain: Chain
         before = beforeOf(chain)
         const read = chain.next(line)
         commit = read.index
-        checkEvents(read, runId)
-        state = reduceCommit(state, read)
+        state = reduceCommit(state, { at: read.at, events: read.events.map((event) => upcastEvent(event)) })
         commit = null
       }
     }
+    // Not at `run-opened`: what follows may have given the log to another run.
+    ;[commit, before] = [0, nothing]
+    checkRunId(state.runId, runId)
   } catch (error) {
     if (isRepriseError(error)) {
       if (!['LOG_CORRUPT', 'LOG_TOO_NEW', 'RUN_MISMATCH'].includes(error.code)) throw error
@@ -100,15 +102,9 @@ async function readThrough(log: CommitLog, runId: RunId): Promise<{ chain: Chain
   return { chain, failed: null }
 }
 
-const beforeOf = ({ commits, version, head }: ChainReader): Prefix => ({ commits, version, head })
+const nothing: Prefix = { commits: 0, version: 0, head: genesisHash }
 
-/** Throws at the first event that is not known, or that says that this is another run's log. */
-function checkEvents({ events }: Commit, runId: RunId): void {
-  for (const stored of events) {
-    const event = upcastEvent(stored)
-    if (event.type === 'run-opened') checkRunId(event.data.runId, runId)
-  }
-}
+const beforeOf = ({ commits, version, head }: ChainReader): Prefix => ({ commits, version, head })
 
 interface WhatFailed {
   readonly problem: LogProblem

@@ -21,6 +21,13 @@ export interface Prefix {
   readonly head: string
 }
 
+interface Rival {
+  readonly index: number
+  readonly hash: string
+  readonly place: string
+  readonly before: Prefix
+}
+
 interface Suspect {
   readonly kind: Exclude<PieceKind, { is: 'commit' }>
   readonly place: string
@@ -48,7 +55,9 @@ export class PieceWalk {
   #suspect: Suspect | null = null
   /** The first that something took the place of: the adapter may see it otherwise. */
   #passed: Suspect | null = null
-  #rival: { readonly index: number; readonly hash: string; readonly place: string } | null = null
+  /** The newest commit whose place was taken, and the first: where each has a place of its own, it is in the wrong one. */
+  #rival: Rival | null = null
+  #repeated: Rival | null = null
   #gapBefore: number | null = null
   #placeOfWanted: string | null = null
 
@@ -69,6 +78,11 @@ export class PieceWalk {
     return this.#placeOfWanted
   }
 
+  get #before(): Prefix {
+    const { commits, version, head } = this
+    return { commits, version, head }
+  }
+
   take(piece: StoredPiece): void {
     this.pieces++
     const kind = classifyPiece(piece)
@@ -79,15 +93,13 @@ export class PieceWalk {
 
   /** Why the log is bad, given that it is, and what is right before that; `null` if nothing that is stored shows it. */
   problem(): { problem: LogProblem; before: Prefix } | null {
-    const { commits, version, head } = this
-    const here = { commits, version, head }
     const suspect = this.#suspect ?? this.#passed
-    if (this.#found !== null) return { problem: this.#found, before: here }
+    if (this.#found !== null) return { problem: this.#found, before: this.#before }
     if (suspect !== null) return { problem: problemOf(suspect), before: suspect.before }
-    if (this.#rival === null) return null
-    const { index, place } = this.#rival
-    const message = `Commit ${index} stands again in the place of another.`
-    return { problem: logProblem('repeated', commits, place, message), before: here }
+    if (this.#repeated === null) return null
+    const { index, place, before } = this.#repeated
+    const message = `In the place of commit ${before.commits} stands a commit ${index}, of which there is one before.`
+    return { problem: logProblem('repeated', before.commits, place, message), before }
   }
 
   #takeCommit(commit: Commit, hash: string, place: string): void {
@@ -97,7 +109,8 @@ export class PieceWalk {
       if (index === this.commits && prev === this.head) this.#misplaced(place)
     } else if (index < this.commits) {
       this.#passedOver++
-      this.#rival = { index, hash, place }
+      this.#rival = { index, hash, place, before: this.#before }
+      if (this.commits >= this.#readable) this.#repeated ??= this.#rival
     } else if (index > this.commits) {
       this.later++
       if (this.#suspect !== null) this.#found = problemOf(this.#suspect)
@@ -107,8 +120,7 @@ export class PieceWalk {
   }
 
   #takeOther(kind: Suspect['kind'], place: string): void {
-    const { commits, version, head } = this
-    const suspect = { kind, place, before: { commits, version, head } }
+    const suspect = { kind, place, before: this.#before }
     if (kind.is === 'impossible') this.#found = problemOf(suspect)
     else if (kind.is !== 'empty') {
       this.#torn++
