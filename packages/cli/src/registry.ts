@@ -33,4 +33,16 @@ export const registry: readonly Entry[] = [
     says: 'whether logs are what was written; the first bad commit',
     load: async () => (await import('./commands/verify.js')).verify,
   },
+  {
+    name: 'checkpoint sign',
+    group: 'why',
+    says: 'sign what a log holds now, to be kept elsewhere',
+    load: async () => (await import('./commands/checkpoint-sign.js')).checkpointSign,
+  },
+  {
+    name: 'checkpoint verify',
+    group: 'why',
+    says: 'whether a log still is what was signed',
+    load: async () => (await import('./commands/checkpoint-verify.js')).checkpointVerify,
+  },
 ]

@@ -1,3 +1,6 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { Readable, Writable } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { main } from '../src/main.js'
@@ -8,7 +11,11 @@ import { brokenLogs } from './broken-logs/kinds.js'
 // Every command that looks at one run, on every kind of broken log. In this process: what a bug looks like is the same.
 
 /** What a command needs besides the run. */
-const more: Readonly<Record<string, readonly string[]>> = { bisect: ['--invariant', 'all'], diff: ['1'] }
+const more: Readonly<Record<string, readonly string[]>> = {
+  bisect: ['--invariant', 'all'],
+  diff: ['1'],
+  'checkpoint sign': ['--key', '../key'],
+}
 /** `verify` found it, or the library refuses to go on: as in the table of exit codes. */
 const exits: Readonly<Record<string, readonly number[]>> = { none: [0, 1], empty: [1, 3], 'other-run': [1, 4] }
 /** Told about a run by what is beside its log, and so about a broken one too. */
@@ -17,6 +24,8 @@ const besides = new Set(['watchdog'])
 let folder: Awaited<ReturnType<typeof brokenFolder>>
 beforeAll(async () => {
   folder = await brokenFolder()
+  const key = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' })
+  await writeFile(join(folder.dir, '..', 'key'), key, { mode: 0o600 })
 })
 afterAll(() => folder.remove())
 
