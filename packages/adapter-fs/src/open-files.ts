@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import {
   type Adapter,
   type ArtifactStore,
+  type DiagnoseOptions,
   type Diagnosis,
   isRepriseError,
   RepriseError,
@@ -78,9 +79,9 @@ function filesAdapter(dir: string): FilesAdapter {
     inbox,
     artifacts: new FilesArtifacts(dir, lifetime),
     snapshots: new FilesSnapshots(log, lifetime),
-    diagnose: async (): Promise<Diagnosis> => {
+    diagnose: async (options?: DiagnoseOptions): Promise<Diagnosis> => {
       lifetime.assertOpen()
-      return await diagnoseFiles(dir)
+      return await diagnoseFiles(dir, options)
     },
     close: () => {
       closing ??= close()

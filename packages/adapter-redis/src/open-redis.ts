@@ -1,4 +1,4 @@
-import type { Adapter, ArtifactStore, Diagnosis, SnapshotStore } from '@reprise/core/adapter'
+import type { Adapter, ArtifactStore, DiagnoseOptions, Diagnosis, SnapshotStore } from '@reprise/core/adapter'
 import type { AdapterParts } from './adapter-parts.js'
 import { checkServers } from './check-server.js'
 import { requireDurability } from './durability.js'
@@ -72,9 +72,9 @@ function redisAdapter(parts: AdapterParts, artifactBytesMax: number): RedisAdapt
     inbox,
     artifacts: new RedisArtifacts(parts, artifactBytesMax),
     snapshots: new RedisSnapshots(parts),
-    diagnose: async (): Promise<Diagnosis> => {
+    diagnose: async (options?: DiagnoseOptions): Promise<Diagnosis> => {
       lifetime.assertOpen()
-      return await diagnoseRedis(parts)
+      return await diagnoseRedis(parts, options)
     },
     close: () => {
       closing ??= close()

@@ -89,6 +89,8 @@ function specify(parser: Parser, entry: Entry, command: AnyCommand, run: Run): v
     if (spec.many) option.argParser((value: string, before: string[] = []) => [...before, value]).default([], 'none')
     if (spec.oneOf !== undefined) option.choices(spec.oneOf)
     option.attributeName = () => name
+    // A switch that was given is true, whatever its name begins with.
+    option.negate = false
     parser.addOption(option)
   }
   for (const option of globalOptions()) parser.addOption(option)

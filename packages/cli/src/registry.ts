@@ -45,4 +45,10 @@ export const registry: readonly Entry[] = [
     says: 'whether a log still is what was signed',
     load: async () => (await import('./commands/checkpoint-verify.js')).checkpointVerify,
   },
+  {
+    name: 'doctor',
+    group: 'check',
+    says: 'what a backend guarantees as it is set up, how fast it is, and what to mend',
+    load: async () => (await import('./commands/doctor.js')).doctor,
+  },
 ]

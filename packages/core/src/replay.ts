@@ -7,6 +7,8 @@ export { type CheckpointKey, defaultKeyId, type PinnedKey } from './replay/check
 export { type Checkpoint, checkpointBytesMax, checkpointSchema } from './replay/checkpoint-text.js'
 export { type InspectOptions, inspectLog, type LogReport } from './replay/inspect-log.js'
 export { type LogProblem, type LogProblemKind, logProblems } from './replay/log-problem.js'
+export { type MeasureOptions, measureLatencies, scratchPrefix } from './replay/measure-latencies.js'
+export { type BackendRole, backendRoles, probeRights } from './replay/probe-rights.js'
 export { type SignedCheckpoint, signCheckpoint } from './replay/sign-checkpoint.js'
 export {
   type CheckpointFinding,

@@ -19,7 +19,12 @@ export const onServers = (): [string, BrokenLog][] =>
 const textOf = (chunk: Buffer | string): string => (typeof chunk === 'string' ? chunk : chunk.toString('latin1'))
 
 /** Sends it all, and waits for `count` answers of this form. */
-async function talk(port: number, parts: readonly (string | Buffer)[], answer: RegExp, count: number): Promise<void> {
+export async function talk(
+  port: number,
+  parts: readonly (string | Buffer)[],
+  answer: RegExp,
+  count: number,
+): Promise<void> {
   const socket: Socket = connect(port, '127.0.0.1')
   try {
     await new Promise<void>((resolve, reject) => {

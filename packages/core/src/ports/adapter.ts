@@ -24,6 +24,11 @@ export interface Diagnosis {
   readonly findings: readonly Finding[]
 }
 
+export interface DiagnoseOptions {
+  /** `false`: only looks, which writes nothing. Default: true. */
+  readonly measure?: boolean
+}
+
 /** What a transport implements. It passes `@reprise/conformance`. */
 export interface Adapter {
   /** `files`, `redis`, `nats`, `memory`. */
@@ -35,7 +40,7 @@ export interface Adapter {
   readonly artifacts?: ArtifactStore
   /** Without one a run is always read from the first commit on. */
   readonly snapshots?: SnapshotStore
-  diagnose(): Promise<Diagnosis>
+  diagnose(options?: DiagnoseOptions): Promise<Diagnosis>
   /** Ends watches, consumers and receivers. Afterwards every method fails with `CLOSED`. Closing twice is harmless. */
   close(): Promise<void>
 }
