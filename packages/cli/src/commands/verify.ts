@@ -3,6 +3,7 @@ import { inspectLog, type LogReport, logProblems } from '@reprise/core/replay'
 import { z } from 'zod'
 import { type Context, defineCommand } from '../command.js'
 import { usage } from '../command-failure.js'
+import { indented } from '../output/indented.js'
 import type { Style } from '../output/style.js'
 import { runIdOf, unknownRun } from '../read-values.js'
 
@@ -104,7 +105,7 @@ function good({ runId, commits, version, head, snapshotCommits, remains }: Shown
     ...(snapshotCommits > 0 ? [`the first ${snapshotCommits} by their snapshot`] : []),
     ...harmless(remains),
   ]
-  return `${style.ink('green', 'ok ')}  ${style.ink('bold', style.text(runId))}  ${found.join(', ')}`
+  return indented(style, 5, `${style.ink('bold', style.text(runId))}  ${found.join(', ')}`, style.ink('green', 'ok   '))
 }
 
 function harmless(remains: Shown['remains']): string[] {
@@ -122,9 +123,14 @@ function badly({ runId, commits, problem, later }: Shown, style: Style): string 
   const at = problem.place === null ? '' : ` at ${problem.place}`
   const behind = later === null || later === 0 ? '' : `, ${later} whole one${later === 1 ? '' : 's'} behind it`
   return [
-    `${style.ink('red', 'bad')}  ${style.ink('bold', style.text(runId))}  ${problem.kind}: commit ${problem.commit}${style.text(at)}`,
-    `     ${style.text(problem.message)}`,
-    `     ${style.ink('dim', `${commits} right commit${commits === 1 ? '' : 's'} before it${behind}.`)}`,
-    `     ${style.text(problem.remedy)}`,
+    indented(
+      style,
+      5,
+      `${style.ink('bold', style.text(runId))}  ${problem.kind}: commit ${problem.commit}${style.text(at)}`,
+      style.ink('red', 'bad  '),
+    ),
+    indented(style, 5, style.text(problem.message)),
+    indented(style, 5, `${commits} right commit${commits === 1 ? '' : 's'} before it${behind}.`),
+    indented(style, 5, style.text(problem.remedy)),
   ].join('\n')
 }

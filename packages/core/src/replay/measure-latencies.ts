@@ -128,7 +128,7 @@ async function timeReads({ log }: Adapter, runId: RunId, stopwatch: () => number
 
 function figuresOf(name: string, what: string, took: readonly number[]): Finding {
   const [p50Ms, p99Ms] = [percentile(took, 0.5), percentile(took, 0.99)]
-  const message = `${what} takes ${p50Ms} ms, at most ${p99Ms} ms.`
+  const message = `${what}: half within ${p50Ms} ms, 99 % within ${p99Ms} ms.`
   return { name, level: 'ok', message, figures: { p50Ms, p99Ms, samples: took.length } }
 }
 
