@@ -9,12 +9,14 @@ import {
   type LogHead,
   RepriseError,
   type RunId,
+  type StoredPiece,
 } from '@reprise/core/adapter'
 import { fileFailure, systemCode } from './file-failure.js'
 import { decodeName, encodeName } from './file-names.js'
 import type { Lifetime } from './lifetime.js'
 import { type LogPosition, LogReader } from './log-reader.js'
 import { RunLog } from './run-log.js'
+import { storedLines } from './stored-lines.js'
 import { createFolder, syncFolder } from './sync-folder.js'
 import { watchLog } from './watch-log.js'
 
@@ -127,6 +129,14 @@ export class FilesLog implements CommitLog {
       run.close()
       await this.#removeFolder(dirname(run.path))
     })
+  }
+
+  async *stored(runId: RunId): AsyncGenerator<StoredPiece> {
+    this.#lifetime.assertOpen()
+    for await (const piece of storedLines(this.#path(runId))) {
+      yield piece
+      this.#lifetime.assertOpen()
+    }
   }
 
   /** The folder of a run, which its log is in. */

@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import {
   type Adapter,
   type ArtifactStore,
+  type DiagnoseOptions,
   type Diagnosis,
   isRepriseError,
   RepriseError,
@@ -86,9 +87,9 @@ function filesAdapter(dir: string): FilesAdapter {
     snapshots: new FilesSnapshots(log, lifetime),
     history: new FilesHistory(log, lifetime),
     summaries: new FilesSummaries(dir, log, lifetime),
-    diagnose: async (): Promise<Diagnosis> => {
+    diagnose: async (options?: DiagnoseOptions): Promise<Diagnosis> => {
       lifetime.assertOpen()
-      return await diagnoseFiles(dir)
+      return await diagnoseFiles(dir, options)
     },
     close: () => {
       closing ??= close()

@@ -1,4 +1,11 @@
-import type { Adapter, ArtifactStore, Diagnosis, RunSummaries, SnapshotStore } from '@reprise/core/adapter'
+import type {
+  Adapter,
+  ArtifactStore,
+  DiagnoseOptions,
+  Diagnosis,
+  RunSummaries,
+  SnapshotStore,
+} from '@reprise/core/adapter'
 import { type Names, namesOf } from './names.js'
 import { NatsArtifacts } from './nats-artifacts.js'
 import { NatsConnection } from './nats-connection.js'
@@ -83,9 +90,9 @@ function natsAdapter(connection: NatsConnection, names: Names, options: NatsOpti
     artifacts: new NatsArtifacts(connection, names, direct, artifactBytesMax),
     snapshots,
     summaries,
-    diagnose: async (): Promise<Diagnosis> => {
+    diagnose: async (options?: DiagnoseOptions): Promise<Diagnosis> => {
       connection.assertOpen()
-      return await diagnoseNats(connection, names)
+      return await diagnoseNats(connection, names, direct, options)
     },
     close: () => {
       closing ??= close()

@@ -1,4 +1,11 @@
-import type { Adapter, ArtifactStore, Diagnosis, RunSummaries, SnapshotStore } from '@reprise/core/adapter'
+import type {
+  Adapter,
+  ArtifactStore,
+  DiagnoseOptions,
+  Diagnosis,
+  RunSummaries,
+  SnapshotStore,
+} from '@reprise/core/adapter'
 import type { AdapterParts } from './adapter-parts.js'
 import { checkServers } from './check-server.js'
 import { requireDurability } from './durability.js'
@@ -77,9 +84,9 @@ function redisAdapter(parts: AdapterParts, artifactBytesMax: number): RedisAdapt
     artifacts: new RedisArtifacts(parts, artifactBytesMax),
     snapshots: new RedisSnapshots(parts),
     summaries: new RedisSummaries(parts, registry),
-    diagnose: async (): Promise<Diagnosis> => {
+    diagnose: async (options?: DiagnoseOptions): Promise<Diagnosis> => {
       lifetime.assertOpen()
-      return await diagnoseRedis(parts)
+      return await diagnoseRedis(parts, options)
     },
     close: () => {
       closing ??= close()

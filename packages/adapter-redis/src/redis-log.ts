@@ -5,6 +5,7 @@ import {
   checkRemovable,
   type LogHead,
   type RunId,
+  type StoredPiece,
   versionConflict,
 } from '@reprise/core/adapter'
 import type { AdapterParts } from './adapter-parts.js'
@@ -92,6 +93,11 @@ export class RedisLog implements CommitLog {
       break
     }
     await this.#registry.forget(runId)
+  }
+
+  async *stored(runId: RunId): AsyncGenerator<StoredPiece> {
+    this.#parts.lifetime.assertOpen()
+    yield* this.#reader.stored(runId)
   }
 
   /** Ends the connections of watches. After the lifetime has ended. */

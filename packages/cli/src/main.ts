@@ -102,6 +102,8 @@ function specify(parser: Parser, entry: Entry, command: AnyCommand, run: Run): v
       option.argParser((value: string, before: string[] = []) => [...before, check(value)]).default([], 'none')
     }
     option.attributeName = () => name
+    // A switch that was given is true, whatever its name begins with.
+    option.negate = false
     parser.addOption(option)
   }
   for (const option of globalOptions()) parser.addOption(option)

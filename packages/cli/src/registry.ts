@@ -70,6 +70,24 @@ export const registry: readonly Entry[] = [
     load: async () => (await import('./commands/why.js')).why,
   },
   {
+    name: 'verify',
+    group: 'why',
+    says: 'whether logs are what was written; the first bad commit',
+    load: async () => (await import('./commands/verify.js')).verify,
+  },
+  {
+    name: 'checkpoint sign',
+    group: 'why',
+    says: 'sign what a log holds now, to be kept elsewhere',
+    load: async () => (await import('./commands/checkpoint-sign.js')).checkpointSign,
+  },
+  {
+    name: 'checkpoint verify',
+    group: 'why',
+    says: 'whether a log still is what was signed',
+    load: async () => (await import('./commands/checkpoint-verify.js')).checkpointVerify,
+  },
+  {
     name: 'open',
     group: 'act',
     says: 'open a run, for others to act on',
@@ -236,5 +254,11 @@ export const registry: readonly Entry[] = [
     group: 'move',
     says: 'a regression test that replays the log of a run',
     load: async () => (await import('./commands/record.js')).record,
+  },
+  {
+    name: 'doctor',
+    group: 'check',
+    says: 'what a backend guarantees as it is set up, how fast it is, and what to mend',
+    load: async () => (await import('./commands/doctor.js')).doctor,
   },
 ]

@@ -5,9 +5,9 @@
  */
 export { type CommitRecord, hashMatches, type LogHead, readRecordShape } from './log/commit-record.js'
 export { checkRecord, checkRemovable, versionConflict } from './log/log-rules.js'
-export type { Adapter, Diagnosis, Finding } from './ports/adapter.js'
+export type { Adapter, DiagnoseOptions, Diagnosis, Finding } from './ports/adapter.js'
 export type { ArtifactStore } from './ports/artifact-store.js'
-export type { CommitLog } from './ports/commit-log.js'
+export type { CommitLog, StoredPiece } from './ports/commit-log.js'
 export { HeldDelivery } from './ports/held-delivery.js'
 export type { Inbox, InboxHandler, InboxMessage } from './ports/inbox.js'
 export { checkMessages, isBodyTooLarge } from './ports/inbox-rules.js'

@@ -84,7 +84,7 @@ export {
   type Stage,
   type StageInput,
 } from './patterns/pipeline.js'
-export type { Adapter, Diagnosis, Finding } from './ports/adapter.js'
+export type { Adapter, DiagnoseOptions, Diagnosis, Finding } from './ports/adapter.js'
 export { type AdapterParts, combineAdapters } from './ports/combine-adapters.js'
 export type { RunHistory } from './ports/run-history.js'
 export type { Runtime } from './ports/runtime.js'

@@ -26,6 +26,11 @@ export interface Diagnosis {
   readonly findings: readonly Finding[]
 }
 
+export interface DiagnoseOptions {
+  /** `false`: only looks, which writes nothing. Default: true. */
+  readonly measure?: boolean
+}
+
 /** What a transport implements. It passes `@reprise/conformance`. */
 export interface Adapter {
   /** `files`, `redis`, `nats`, `memory`. */
@@ -41,7 +46,7 @@ export interface Adapter {
   readonly history?: RunHistory
   /** Without them, listing runs reads their logs. */
   readonly summaries?: RunSummaries
-  diagnose(): Promise<Diagnosis>
+  diagnose(options?: DiagnoseOptions): Promise<Diagnosis>
   /** Ends watches, consumers and receivers. Afterwards every method fails with `CLOSED`. Closing twice is harmless. */
   close(): Promise<void>
 }
