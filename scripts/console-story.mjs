@@ -44,9 +44,9 @@ function readConsole(body, first) {
  * @returns {string[]} what went otherwise than told
  */
 export function playStory(steps) {
-  const cache = join(root, 'node_modules/.cache')
-  mkdirSync(cache, { recursive: true })
-  const folder = mkdtempSync(join(cache, 'story-'))
+  const stories = join(root, '.stories')
+  mkdirSync(stories, { recursive: true })
+  const folder = mkdtempSync(join(stories, 'story-'))
   try {
     const bin = join(folder, '.bin')
     mkdirSync(bin)
