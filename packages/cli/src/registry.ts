@@ -27,4 +27,22 @@ export const registry: readonly Entry[] = [
     says: 'where a run stands, and what to do next',
     load: async () => (await import('./commands/status.js')).status,
   },
+  {
+    name: 'show',
+    group: 'look',
+    says: 'the state of a run at any version or time',
+    load: async () => (await import('./commands/show.js')).show,
+  },
+  {
+    name: 'diff',
+    group: 'look',
+    says: 'what changed in a run between two versions or times',
+    load: async () => (await import('./commands/diff.js')).diff,
+  },
+  {
+    name: 'bisect',
+    group: 'why',
+    says: 'the first event at which a condition holds, or an invariant breaks',
+    load: async () => (await import('./commands/bisect.js')).bisect,
+  },
 ]
