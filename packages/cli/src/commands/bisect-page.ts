@@ -52,7 +52,8 @@ function headOf({ runId, when }: Bisected, { version, broken }: Found, style: St
 
 const whereOf = ({ index, at, actor, epoch, type, text, cause }: Found, style: Style): string =>
   wrappedPairs(style, [
-    ['event', `${style.text(type)}: ${excerpt(style, text, textMax)}`],
+    ['event', style.text(type)],
+    ['says', excerpt(style, text, textMax)],
     ['commit', `${index}, by ${style.text(actor)} in epoch ${epoch}`],
     ['time', style.text(at)],
     ...(cause === null ? [] : [['answers', `message ${cause.seq} of ${style.text(cause.sender)}`] as const]),

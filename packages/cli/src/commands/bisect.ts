@@ -11,6 +11,7 @@ import { z } from 'zod'
 import { type Context, defineCommand } from '../command.js'
 import { usage } from '../command-failure.js'
 import type { Expression } from '../expression.js'
+import { wrap } from '../output/wrap.js'
 import { runIdOf, unknownRun } from '../read-values.js'
 import { viewedNames } from '../state-view.js'
 import { bisectPage } from './bisect-page.js'
@@ -71,8 +72,8 @@ in order, once, and checks every commit: what once held need not hold at the end
 there is none. Changes nothing.
 
 An expression is written in CEL (https://cel.dev). It may name
+
 ${namesHelp()}
-  phase("TASK")        planned, out, received, stopped, accepted, cancelled, abandoned or unknown
 
 At events where it asks for what is not there, such as a task that has not come in yet, the expression does not hold;
 event.data.?x.orValue(0) and "a" in tasks ask without that.
@@ -174,16 +175,18 @@ function invariantsOf(given: readonly string[]): readonly InvariantName[] {
   return given as InvariantName[]
 }
 
+/** Four spaces: text in a terminal, a block of code in docs/cli.md. */
 function namesHelp(): string {
   const behindPoint = Object.entries(viewedNames.groups).flatMap(([group, names]) =>
-    Object.entries(names).map(([name, { says }]) => [`${group}.${name}`, says === name ? '' : says]),
+    Object.entries(names).map(([name, { says }]) => [`${group}.${name}`, says === name ? '' : says] as const),
   )
-  const own = Object.entries(viewedNames.run).map(([name, { says }]) => [name, says])
-  const counts = behindPoint.filter(([name = '', says]) => name.startsWith('counts.') && says === '')
-  return [
-    ...[...own, ...behindPoint.filter((each) => !counts.includes(each))].map(
-      ([name = '', says]) => `  ${name.padEnd(20)} ${says}`,
-    ),
-    `  ${counts.map(([name]) => name).join(', ')}`,
-  ].join('\n')
+  const bare = behindPoint.filter(([, says]) => says === '').map(([name]) => name)
+  const told = [
+    ...Object.entries(viewedNames.run).map(([name, { says }]) => [name, says] as const),
+    ...behindPoint.filter(([, says]) => says !== ''),
+    ['phase("TASK")', 'planned, out, received, stopped, accepted, cancelled, abandoned or unknown'] as const,
+  ]
+  return [...told.map(([name, says]) => `${name.padEnd(15)} ${says}`), ...wrap(bare.join(', '), 90)]
+    .map((line) => `    ${line}`)
+    .join('\n')
 }
