@@ -3,7 +3,7 @@ import type { OpenTaskJson, RunStateJson } from '@reprise/core/replay'
 import { counted, excerpt } from '../output/excerpt.js'
 import type { Style } from '../output/style.js'
 import { duration } from '../output/times.js'
-import { wrappedPairs } from '../output/wrap.js'
+import { wrap, wrappedPairs } from '../output/wrap.js'
 import type { Shown } from './show.js'
 
 const tasksShown = 20
@@ -29,9 +29,9 @@ function headOf({ runId, version, commit, read }: Shown, style: Style): string {
   const name = `${style.ink('bold', style.text(runId))} at version ${version}`
   if (commit === null) return `${name}, before its first event`
   const part = commit.folded === commit.events ? '' : `, event ${commit.folded} of ${commit.events}`
-  const doubt =
-    read.dropped === null ? '' : `\n${style.ink('yellow', `A snapshot was left aside: ${style.text(read.dropped)}`)}`
-  return `${name} (commit ${commit.index}${part}, ${style.text(commit.at)})${doubt}`
+  const lines = wrap(`${name} (commit ${commit.index}${part}, ${style.text(commit.at)})`, style.width)
+  const doubt = `A snapshot was left aside: ${excerpt(style, read.dropped ?? '', textMax)}`
+  return [...lines, ...(read.dropped === null ? [] : [style.ink('yellow', doubt)])].join('\n')
 }
 
 type Pair = readonly [string, string]
@@ -66,21 +66,15 @@ function tally(counts: RunStateJson['counts']): string {
   return parts.length === 0 ? 'none' : parts.join(', ')
 }
 
-function extras({
-  retries,
-  expired,
-  receiptsRejected,
-  spawnsRefused,
-  commandsRefused,
-}: RunStateJson['counts']): string {
+function extras(counts: RunStateJson['counts']): string {
   const parts = [
-    ...(retries > 0 ? [`${retries} of them retries`] : []),
-    ...(expired > 0 ? [`${expired} expired`] : []),
-    ...(receiptsRejected > 0 ? [`${receiptsRejected} receipts refused`] : []),
-    ...(spawnsRefused > 0 ? [`${spawnsRefused} tasks kept out`] : []),
-    ...(commandsRefused > 0 ? [`${commandsRefused} commands refused`] : []),
+    counts.retries === 0 ? '' : `${counts.retries.toLocaleString('en')} of them again`,
+    counts.expired === 0 ? '' : `${counts.expired.toLocaleString('en')} expired`,
+    counts.receiptsRejected === 0 ? '' : `${counted(counts.receiptsRejected, 'receipt')} refused`,
+    counts.spawnsRefused === 0 ? '' : `${counted(counts.spawnsRefused, 'task')} kept out`,
+    counts.commandsRefused === 0 ? '' : `${counted(counts.commandsRefused, 'command')} refused`,
   ]
-  return parts.length === 0 ? '' : `, ${parts.join(', ')}`
+  return parts.flatMap((part) => (part === '' ? [] : [`, ${part}`])).join('')
 }
 
 function criteria(state: RunStateJson, style: Style): string {
