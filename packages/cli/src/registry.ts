@@ -52,6 +52,18 @@ export const registry: readonly Entry[] = [
     load: async () => (await import('./commands/log.js')).log,
   },
   {
+    name: 'show',
+    group: 'look',
+    says: 'the state of a run at any version or time',
+    load: async () => (await import('./commands/show.js')).show,
+  },
+  {
+    name: 'diff',
+    group: 'look',
+    says: 'what changed in a run between two versions or times',
+    load: async () => (await import('./commands/diff.js')).diff,
+  },
+  {
     name: 'timeline',
     group: 'look',
     says: 'who worked on what when, one lane per worker',
@@ -68,6 +80,12 @@ export const registry: readonly Entry[] = [
     group: 'why',
     says: 'what a run is waiting for, or why a task is where it is',
     load: async () => (await import('./commands/why.js')).why,
+  },
+  {
+    name: 'bisect',
+    group: 'why',
+    says: 'the first event at which a condition holds, or an invariant breaks',
+    load: async () => (await import('./commands/bisect.js')).bisect,
   },
   {
     name: 'verify',
