@@ -137,7 +137,7 @@ describe('why a run waits', () => {
     ['failed for good', 'rejected', ['dispatched', 'receipt-received', 'task-rejected'], 'abandon'],
     ['expired', 'expired', ['dispatched', 'attempt-expired'], 'abandon'],
     ['was rejected', 'rejected', ['dispatched', 'receipt-received', 'task-rejected'], 'retry'],
-    ['was kept out', 'kept-out', ['spawn-refused'], 'retry'],
+    ['was kept out', 'kept-out', ['spawn-refused'], 'abandon'],
   ])('says why a task stopped that %s, by which events, and what can be done', async (how, name, events, verb) => {
     const keptOut = how === 'was kept out'
     const attemptsMax = how === 'was rejected' || keptOut ? 3 : 1
@@ -162,6 +162,7 @@ describe('why a run waits', () => {
     expect(reason).toMatchObject({ taskId: 't1', name, needs: 'act' })
     expect(reason?.remedy).toBe(`reprise ${verb} ${runId} t1 --reason TEXT`)
     expect(shownBy(stage, reason)).toEqual(expect.arrayContaining(events))
+    expect(codesOf(groupOf(why, 'stopped')?.chains[0])).toEqual(keptOut ? ['stopped', 'budget-used'] : ['stopped'])
     expect(reason?.text).not.toMatch(/\n/)
   })
 
@@ -359,6 +360,16 @@ describe('why a run waits', () => {
       ['no-slot', 800, 5],
       ['out', 168, 5],
     ])
+  })
+
+  it('looks for attempts of every lane, however many are out of one', async () => {
+    const { stage } = await begin({}, [...requests(100), request('last', { lane: 'gpu' })])
+    await later(stage)
+    const lanes = groupOf(await whyOf(stage), 'unclaimed')
+    expect(lanes).toMatchObject({ total: 32 })
+    expect(lanes?.chains.length).toBe(5)
+    await busyWorker(stage)
+    expect(groupOf(await whyOf(stage), 'unclaimed')?.chains.map(([reason]) => reason?.taskId)).toEqual(['last'])
   })
 
   it('takes a log that goes on while it is asked for that of somebody alive', async () => {

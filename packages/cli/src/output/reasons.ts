@@ -27,8 +27,8 @@ const linksFirst = 4
 const linksLast = 3
 
 /**
- * A chain of reasons, each under the one that follows from it, and at its end what to do, unless that is among `remedies`, to
- * which it is added.
+ * A chain of reasons, each under the one that follows from it, and at its end what to do, as far as that is not among
+ * `remedies`, to which it is added.
  */
 export function chainText(chain: readonly Reason[], style: Style, remedies = new Set<string>()): string {
   const told = chain.length <= linksShown ? chain : [...chain.slice(0, linksFirst), ...chain.slice(-linksLast)]
@@ -39,10 +39,15 @@ export function chainText(chain: readonly Reason[], style: Style, remedies = new
     const isGap = told !== chain && depth === linksFirst
     return isGap ? [`${'  '.repeat(depth)}… ${chain.length - told.length} more`, line] : [line]
   })
-  const remedy = chain.findLast((one) => one.remedy !== null)?.remedy ?? null
-  if (remedy === null || remedies.has(remedy)) return lines.join('\n')
-  remedies.add(remedy)
-  return [...lines, `${'  '.repeat(told.length)}${style.ink('cyan', `$ ${style.text(remedy)}`)}`].join('\n')
+  // Who must act somewhere in the middle does not get on by what is at the end alone.
+  const acts = chain.filter(({ needs }) => needs === 'act')
+  const mended = acts.length > 0 ? acts : chain.slice(-1)
+  for (const { remedy } of mended) {
+    if (remedy === null || remedies.has(remedy)) continue
+    remedies.add(remedy)
+    lines.push(`${'  '.repeat(told.length)}${style.ink('cyan', `$ ${style.text(remedy)}`)}`)
+  }
+  return lines.join('\n')
 }
 
 /** `[12, 57]`. */
