@@ -1,11 +1,12 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { RunId } from '../src/protocol/ids.js'
+import type { TaskId } from '../src/protocol/ids.js'
 import { settledOutcome } from '../src/protocol/state.js'
 import { type ListTasksOptions, listTasks, type TaskRow, taskRowSchema } from '../src/replay/list-tasks.js'
 import { runOverview, runOverviewSchema } from '../src/replay/run-overview.js'
 import { histories, runOf } from './any-history.js'
+import { checkProperty } from './property-run.js'
 import { RunStage, request, runId } from './run-stage.js'
+import { stageOf } from './why-stage.js'
 
 const broken = { status: 'failed', output: null, error: { message: 'no\ndisk' } } as const
 
@@ -38,6 +39,8 @@ const list = async (stage: RunStage, options: Partial<ListTasksOptions> = {}): P
   return rows
 }
 const idsOf = (rows: readonly TaskRow[]): string[] => rows.map(({ taskId }) => taskId)
+
+const always = 'are the same from the state and from the log, of any run'
 
 describe('the tasks of a run', () => {
   it('are listed with their place, the settled ones first', async () => {
@@ -97,33 +100,25 @@ describe('the tasks of a run', () => {
     }
   })
 
-  it('are the same from the state and from the log, of any run', async () => {
-    await fc.assert(
-      fc.asyncProperty(histories, async (steps) => {
-        const run = runOf(steps)
-        const stage = new RunStage()
-        const id = run.state.runId as RunId
-        stage.backend.runs.records.set(
-          id,
-          run.lines.map((text, index) => ({ index, hash: text.slice(9, 73), text })),
-        )
-        const [short, long] = [await list(stage, { runId: id }), await list(stage, { runId: id, long: true })]
-        const places = (rows: readonly TaskRow[]) => rows.map(({ taskId, place }) => [taskId, place])
-        const { tasks, settled } = run.state
-        expect(places(short)).toEqual([
-          ...[...settled].map(([taskId, packed]) => [taskId, settledOutcome(packed)]),
-          ...[...tasks.values()].map(({ spec, phase }) => [spec.taskId, phase]),
-        ])
-        expect(places(long)).toEqual(places(short))
-        for (const [i, row] of long.entries()) {
-          const { failures: _, ...known } = short[i] as TaskRow
-          if (tasks.has(row.taskId as never)) expect(row).toMatchObject(known)
-          expect(row.kind).toBe('work')
-        }
-      }),
-      { numRuns: 40 },
-    )
-  })
+  it(always, () =>
+    checkProperty(always, 'packages/core/test/look-at-tasks.test.ts', histories, async (steps) => {
+      const run = runOf(steps)
+      const stage = stageOf(run)
+      const [short, long] = [await list(stage), await list(stage, { long: true })]
+      const places = (rows: readonly TaskRow[]) => rows.map(({ taskId, place }) => [taskId, place])
+      const { tasks, settled } = run.state
+      expect(places(short)).toEqual([
+        ...[...settled].map(([taskId, packed]) => [taskId, settledOutcome(packed)]),
+        ...[...tasks.values()].map(({ spec, phase }) => [spec.taskId, phase]),
+      ])
+      expect(places(long)).toEqual(places(short))
+      for (const [i, row] of long.entries()) {
+        const { failures: _, ...known } = short[i] as TaskRow
+        if (tasks.has(row.taskId as TaskId)) expect(row).toMatchObject(known)
+        expect(row.kind).toBe('work')
+      }
+    }),
+  )
 })
 
 describe('where a run stands', () => {

@@ -1,14 +1,13 @@
 import { generateKeyPairSync } from 'node:crypto'
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { sendCommand } from '../src/coordinator/send-command.js'
+import { taskIdOf } from '../src/flow/task-history.js'
 import { RepriseError } from '../src/protocol/errors.js'
-import type { RunId } from '../src/protocol/ids.js'
-import { whyCodes } from '../src/replay/why-codes.js'
 import { type RunWhy, whyRun } from '../src/replay/why-run.js'
 import { histories, runOf } from './any-history.js'
+import { checkProperty } from './property-run.js'
 import { RunStage, request, requests, runId } from './run-stage.js'
-import { busyWorker, codesOf, groupOf, groupsOf, quickWorker, shownBy, whyOf, whyTaskOf } from './why-stage.js'
+import { busyWorker, codesOf, groupOf, groupsOf, quickWorker, shownBy, stageOf, whyOf, whyTaskOf } from './why-stage.js'
 
 const begin = async (policy: object = {}, tasks = [request('t1')], successCriteria: string[] = []) => {
   const stage = new RunStage()
@@ -20,6 +19,8 @@ const begin = async (policy: object = {}, tasks = [request('t1')], successCriter
 const later = (stage: RunStage, ms = 6_000): Promise<void> => stage.clock.advance(ms)
 const first = (why: RunWhy) => why.groups[0]?.chains[0]
 const broken = { status: 'failed', output: null, error: { message: 'no\ndisk' } } as const
+
+const always = 'is never without a reason while it is open, and names events about what it says'
 
 describe('why a run waits', () => {
   it('is refused for what is no run id and for a run that there is not, and when the adapter is closed', async () => {
@@ -136,7 +137,7 @@ describe('why a run waits', () => {
     ['failed for good', 'rejected', ['dispatched', 'receipt-received', 'task-rejected'], 'abandon'],
     ['expired', 'expired', ['dispatched', 'attempt-expired'], 'abandon'],
     ['was rejected', 'rejected', ['dispatched', 'receipt-received', 'task-rejected'], 'retry'],
-    ['was kept out', 'kept-out', ['spawn-refused'], 'retry'],
+    ['was kept out', 'kept-out', ['spawn-refused'], 'abandon'],
   ])('says why a task stopped that %s, by which events, and what can be done', async (how, name, events, verb) => {
     const keptOut = how === 'was kept out'
     const attemptsMax = how === 'was rejected' || keptOut ? 3 : 1
@@ -161,6 +162,7 @@ describe('why a run waits', () => {
     expect(reason).toMatchObject({ taskId: 't1', name, needs: 'act' })
     expect(reason?.remedy).toBe(`reprise ${verb} ${runId} t1 --reason TEXT`)
     expect(shownBy(stage, reason)).toEqual(expect.arrayContaining(events))
+    expect(codesOf(groupOf(why, 'stopped')?.chains[0])).toEqual(keptOut ? ['stopped', 'budget-used'] : ['stopped'])
     expect(reason?.text).not.toMatch(/\n/)
   })
 
@@ -360,6 +362,16 @@ describe('why a run waits', () => {
     ])
   })
 
+  it('looks for attempts of every lane, however many are out of one', async () => {
+    const { stage } = await begin({}, [...requests(100), request('last', { lane: 'gpu' })])
+    await later(stage)
+    const lanes = groupOf(await whyOf(stage), 'unclaimed')
+    expect(lanes).toMatchObject({ total: 32 })
+    expect(lanes?.chains.length).toBe(5)
+    await busyWorker(stage)
+    expect(groupOf(await whyOf(stage), 'unclaimed')?.chains.map(([reason]) => reason?.taskId)).toEqual(['last'])
+  })
+
   it('takes a log that goes on while it is asked for that of somebody alive', async () => {
     const { stage, run } = await begin()
     let notes = 0
@@ -376,32 +388,31 @@ describe('why a run waits', () => {
     expect(groupsOf(why)).not.toContain('holder-gone: act')
   })
 
-  it('finds a reason for every run that is open, whatever has happened to it, and names events that there are', async () => {
-    await fc.assert(
-      fc.asyncProperty(histories, async (steps) => {
-        const run = runOf(steps)
-        const stage = new RunStage()
-        const id = run.state.runId as RunId
-        const records = run.lines.map((text, index) => ({ index, hash: text.slice(9, 73), text }))
-        stage.backend.runs.records.set(id, records)
-        stage.clock.step(run.nowMs - stage.clock.now())
-        const why = await stage.clock.run(whyRun({ ...stage.outside, runId: id }))
-        expect(why.version).toBe(run.state.version)
-        expect(why.groups.length).toBeGreaterThan(0)
-        expect(why.verdict === 'closed').toBe(run.state.mode === 'closed')
-        for (const { chains, total, code } of why.groups) {
-          expect(total).toBeGreaterThanOrEqual(chains.length)
-          for (const chain of chains) {
-            expect(chain[0]?.code).toBe(code)
-            for (const { events, text, code: each } of chain) {
-              expect(Object.keys(whyCodes)).toContain(each)
-              expect(text).not.toMatch(/[\n\r\t]| (undefined|null|NaN)([ ,;:)]|$)/)
-              for (const version of events) expect(version >= 1 && version <= run.state.version).toBe(true)
+  it(always, () =>
+    checkProperty(always, 'packages/core/test/why-run.test.ts', histories, async (steps) => {
+      const run = runOf(steps)
+      const stage = stageOf(run)
+      const events = stage.events
+      const why = await whyOf(stage)
+      expect(why.version).toBe(run.state.version)
+      expect(why.groups.length).toBeGreaterThan(0)
+      expect(why.verdict === 'closed').toBe(run.state.mode === 'closed')
+      for (const { chains, total, code } of why.groups) {
+        expect(total).toBeGreaterThanOrEqual(chains.length)
+        for (const chain of chains) {
+          expect(chain[0]?.code).toBe(code)
+          for (const reason of chain) {
+            expect(reason.text).not.toMatch(/[\n\r\t]| (undefined|null|NaN)([ ,;:)]|$)/)
+            for (const version of reason.events) {
+              const event = events[version - 1]
+              expect(event).toBeDefined()
+              // Who has the slots is shown by the dispatch of another task.
+              if (event === undefined || reason.taskId === null || reason.code === 'no-slot') continue
+              expect(taskIdOf(event)).toBe(reason.taskId)
             }
           }
         }
-      }),
-      { numRuns: 60 },
-    )
-  })
+      }
+    }),
+  )
 })

@@ -5,7 +5,8 @@ import { type RunWhy, runWhySchema, whyRun } from '../src/replay/why-run.js'
 import { type TaskWhy, taskWhySchema, whyTask } from '../src/replay/why-task.js'
 import { defineTask } from '../src/worker/define-task.js'
 import { startWorker } from '../src/worker/start-worker.js'
-import { type RunStage, runId } from './run-stage.js'
+import type { GivenRun } from './given-run.js'
+import { RunStage, runId } from './run-stage.js'
 
 const work = defineTask('count', { input: z.object({ path: z.string() }), output: z.object({ lines: z.number() }) })
 const forever = (): Promise<never> => new Promise(() => {})
@@ -43,4 +44,13 @@ async function begin(stage: RunStage, handle: () => Promise<{ lines: number }>, 
   const handlers = [work.handle(handle)]
   await stage.clock.run(startWorker({ ...stage.process(), handlers, workerId: 'w-1', ...options }))
   await stage.clock.settle()
+}
+
+/** A stage on which the log of this run lies, at the time of its newest commit. */
+export function stageOf(run: GivenRun): RunStage {
+  const stage = new RunStage()
+  const records = run.lines.map((text, index) => ({ index, hash: JSON.parse(text).hash, text }))
+  stage.backend.runs.records.set(runId, records)
+  stage.clock.step(run.nowMs - stage.clock.now())
+  return stage
 }

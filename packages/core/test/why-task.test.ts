@@ -1,13 +1,14 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { sendCommand } from '../src/coordinator/send-command.js'
 import type { RepriseError } from '../src/protocol/errors.js'
-import type { RunId } from '../src/protocol/ids.js'
+import type { TaskId } from '../src/protocol/ids.js'
+import { settledOutcome } from '../src/protocol/state.js'
 import { taskDetails, taskDetailsSchema } from '../src/replay/task-details.js'
-import { taskWhySchema, whyTask } from '../src/replay/why-task.js'
+import { whyTask } from '../src/replay/why-task.js'
 import { histories, runOf } from './any-history.js'
+import { checkProperty } from './property-run.js'
 import { RunStage, request, requests, runId } from './run-stage.js'
-import { busyWorker, codesOf, shownBy, whyTaskOf } from './why-stage.js'
+import { busyWorker, codesOf, shownBy, stageOf, whyTaskOf } from './why-stage.js'
 
 const begin = async (policy: object = {}, tasks = [request('t1')]) => {
   const stage = new RunStage()
@@ -17,6 +18,7 @@ const begin = async (policy: object = {}, tasks = [request('t1')]) => {
 }
 
 const broken = { status: 'failed', output: null, error: { message: 'no\ndisk' } } as const
+const always = 'has an answer, whether the run has the task or not'
 const giveUp = (taskId: string, type: 'cancel' | 'abandon' = 'abandon') => ({ type, taskId, reason: 'not\nwanted' })
 
 describe('why a task is where it is', () => {
@@ -222,27 +224,23 @@ describe('the details of a task', () => {
   })
 })
 
-it('why a task is where it is has an answer for every task of any run, and for those that it does not have', async () => {
-  await fc.assert(
-    fc.asyncProperty(histories, async (steps) => {
+describe('why a task of any run', () => {
+  it(always, () =>
+    checkProperty(always, 'packages/core/test/why-task.test.ts', histories, async (steps) => {
       const run = runOf(steps)
-      const stage = new RunStage()
-      const id = run.state.runId as RunId
-      const records = run.lines.map((text, index) => ({ index, hash: text.slice(9, 73), text }))
-      stage.backend.runs.records.set(id, records)
-      stage.clock.step(run.nowMs - stage.clock.now())
-      for (const taskId of ['a', 'b', 'i', 'z']) {
-        const why = taskWhySchema.parse(await stage.clock.run(whyTask({ ...stage.outside, runId: id, taskId })))
-        const known =
-          run.state.tasks.get(taskId as never)?.phase ??
-          (run.state.settled.has(taskId as never) ? why.place : 'not-there')
-        expect(why.place).toBe(known)
+      const stage = stageOf(run)
+      for (const taskId of ['a', 'b', 'i', 'z'] as TaskId[]) {
+        const why = await whyTaskOf(stage, taskId)
+        const packed = run.state.settled.get(taskId)
+        const outcome = packed === undefined ? 'not-there' : settledOutcome(packed)
+        expect(why.place).toBe(run.state.tasks.get(taskId)?.phase ?? outcome)
         expect(why.chain.length).toBeGreaterThan(0)
-        for (const { events } of why.chain) {
-          for (const version of events) expect(version >= 1 && version <= run.state.version).toBe(true)
+        for (const reason of why.chain) {
+          const about = shownBy(stage, reason)
+          expect(about).not.toContain(undefined)
         }
+        for (const { version, type } of why.moments.told) expect(stage.events[version - 1]?.type).toBe(type)
       }
     }),
-    { numRuns: 30 },
   )
 })

@@ -77,7 +77,7 @@ function rowText(row: TaskRow, style: Style): string {
   const facts = [
     of,
     failures === null || failures === 0 ? '' : `${failures} failed`,
-    waitingFor === null || waitingFor === 0 ? '' : `after ${waitingFor}`,
+    waitingFor === null || waitingFor === 0 ? '' : `waits for ${waitingFor} ${waitingFor === 1 ? 'task' : 'tasks'}`,
     notBefore === null ? '' : `not before ${notBefore}`,
     dueAt === null ? '' : `due ${dueAt}`,
     since === null || dueAt !== null ? '' : `at ${since}`,

@@ -51,14 +51,15 @@ const verdicts = {
   'not-there': 'the run does not have it',
 } as const
 
-/** Of what goes on by itself, chains of one group. */
+/** Chains of one group: of what needs somebody by itself, and of what only follows from that, or goes on. */
+const actsShown = 3
 const waitsShown = 2
 
 function runText(found: RunWhy, style: Style): string {
   const head = `${style.ink('bold', style.text(found.runId))} is ${style.status(found.status)} at version ${found.version}: ${verdicts[found.verdict]}`
   const told = new Set<string>()
-  const groups = found.groups.flatMap(({ code, needs, total, chains }) => {
-    const shown = chains.slice(0, needs === 'act' ? chains.length : waitsShown)
+  const groups = found.groups.flatMap(({ code, total, chains }) => {
+    const shown = chains.slice(0, chains[0]?.[0]?.needs === 'act' ? actsShown : waitsShown)
     const more = total - shown.length
     const rest = more > 0 ? [wrapped(style, `… and ${more} more: ${code}`, '  ')] : []
     return [...shown.map((chain) => chainText(chain, style, told)), ...rest]

@@ -21,20 +21,33 @@ const codesSayIt: ReadonlySet<Reason['code']> = new Set([
   ] as const),
 ])
 
+/** Longer chains are shown by their first links and their last ones. */
+const linksShown = 8
+const linksFirst = 4
+const linksLast = 3
+
 /**
- * A chain of reasons, each under the one that follows from it, and at its end what to do, unless that is among `told`, to
- * which it is added.
+ * A chain of reasons, each under the one that follows from it, and at its end what to do, as far as that is not among
+ * `remedies`, to which it is added.
  */
-export function chainText(chain: readonly Reason[], style: Style, told = new Set<string>()): string {
-  const lines = chain.map(({ code, name, needs, text, events }, depth) => {
+export function chainText(chain: readonly Reason[], style: Style, remedies = new Set<string>()): string {
+  const told = chain.length <= linksShown ? chain : [...chain.slice(0, linksFirst), ...chain.slice(-linksLast)]
+  const lines = told.flatMap(({ code, name, needs, text, events }, depth) => {
     const title = `${code}${name === null || codesSayIt.has(code) ? '' : ` (${style.text(name)})`}`
     const lead = `${'  '.repeat(depth)}${depth === 0 ? '' : '└ '}${style.ink(inks[needs], `${marks[needs]} ${title}`)} `
-    return wrapped(style, `${style.text(text)} ${eventsText(events, style)}`.trimEnd(), lead, 2 * depth + 4)
+    const line = wrapped(style, `${style.text(text)} ${eventsText(events, style)}`.trimEnd(), lead, 2 * depth + 4)
+    const isGap = told !== chain && depth === linksFirst
+    return isGap ? [`${'  '.repeat(depth)}… ${chain.length - told.length} more`, line] : [line]
   })
-  const remedy = chain.findLast((one) => one.remedy !== null)?.remedy ?? null
-  if (remedy === null || told.has(remedy)) return lines.join('\n')
-  told.add(remedy)
-  return [...lines, `${'  '.repeat(chain.length)}${style.ink('cyan', `$ ${style.text(remedy)}`)}`].join('\n')
+  // Who must act somewhere in the middle does not get on by what is at the end alone.
+  const acts = chain.filter(({ needs }) => needs === 'act')
+  const mended = acts.length > 0 ? acts : chain.slice(-1)
+  for (const { remedy } of mended) {
+    if (remedy === null || remedies.has(remedy)) continue
+    remedies.add(remedy)
+    lines.push(`${'  '.repeat(told.length)}${style.ink('cyan', `$ ${style.text(remedy)}`)}`)
+  }
+  return lines.join('\n')
 }
 
 /** `[12, 57]`. */

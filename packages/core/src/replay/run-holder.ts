@@ -66,7 +66,7 @@ const resuming = (state: RunState, holding: Holding): Reason =>
     events: [state.epoch],
   })
 
-export function holderText({ lock }: Pick<RunState, 'lock'>): string {
+function holderText({ lock }: Pick<RunState, 'lock'>): string {
   if (lock === null) return 'nobody'
   const { id, host, pid } = lock.holder
   return `${shown(id, 128)} (process ${pid} on ${shown(host, 64)})`

@@ -89,7 +89,7 @@ export async function runOverview({
 }
 
 /** What a state and the lease of its run show. Pure. */
-export function overviewOf(state: RunState, lease: RunSight['lease'], nowMs: number): RunOverview {
+function overviewOf(state: RunState, lease: RunSight['lease'], nowMs: number): RunOverview {
   const { runId, goal, version, at, status, mode, epoch, round, checkpoint, openedAt } = state
   return {
     format: 'reprise-status-v1',

@@ -15,7 +15,7 @@ import type { RunMarks } from './run-marks.js'
 import { RunReading } from './run-reading.js'
 import type { TaskStory } from './task-story.js'
 
-/** Attempts that are looked for, those that went out first; of them so many at the same time. */
+/** Attempts that are looked for; of them so many at the same time. */
 const locatesMax = 32
 const locatesAtOnce = 8
 const peekMax = 1_000
@@ -103,16 +103,31 @@ export function unlearnt({ lease, workers, queue, waiting }: RunSight): string[]
 interface OutAttempt {
   readonly taskId: TaskId
   readonly attempt: number
+  readonly lane: string
   readonly since: string
 }
 
-function outFirst({ tasks }: RunState, first: TaskId | undefined): OutAttempt[] {
+/** The task that was asked about, then the oldest attempt of each lane, then the second oldest of each, and so on. */
+function outFirst({ tasks }: RunState, asked: TaskId | undefined): OutAttempt[] {
   const out: OutAttempt[] = []
-  for (const [taskId, { phase, attempt, dispatchedAt }] of tasks) {
-    if (phase === 'out') out.push({ taskId, attempt, since: taskId === first ? '' : (dispatchedAt ?? '') })
+  for (const [taskId, { phase, attempt, spec, dispatchedAt }] of tasks) {
+    if (phase !== 'out') continue
+    out.push({ taskId, attempt, lane: spec.lane, since: taskId === asked ? '' : (dispatchedAt ?? '') })
   }
-  return out.sort((a, b) => (a.since < b.since ? -1 : Number(a.since > b.since))).slice(0, locatesMax)
+  out.sort((a, b) => compare(a.since, b.since))
+  const seen = new Map<string, number>()
+  const places = new Map(
+    out.map((one) => {
+      const before = seen.get(one.lane) ?? 0
+      seen.set(one.lane, before + 1)
+      return [one, before]
+    }),
+  )
+  // Sorting keeps what is equal in its order.
+  return out.sort((a, b) => (places.get(a) ?? 0) - (places.get(b) ?? 0)).slice(0, locatesMax)
 }
+
+const compare = (a: string, b: string): number => (a < b ? -1 : Number(a > b))
 
 export async function leaseOf({ leases }: Pick<Adapter, 'leases'>, runId: RunId): Promise<LeaseHolder | null> {
   const name = `run/${runId}`

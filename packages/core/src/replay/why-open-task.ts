@@ -5,6 +5,7 @@ import type { OpenTask } from '../protocol/state.js'
 import { epochMs } from '../protocol/time.js'
 import { commandLine, type Reason, reason, shown, someOf } from './reason.js'
 import { holdingOf } from './run-holder.js'
+import { whyBudget } from './run-reasons.js'
 import type { RunSight } from './see-run.js'
 import { freshMs, whyOut } from './why-out.js'
 import { outIds, whyPlanned } from './why-planned.js'
@@ -42,7 +43,7 @@ function whyRoot(sight: RunSight, task: OpenTask): Reason[] {
     case 'received':
       return [whyReceived(sight, task, history)]
     case 'stopped':
-      return [whyStopped(sight, task, history)]
+      return whyStopped(sight, task, history)
     case 'out':
       return whyOut(sight, task, history)
     case 'planned': {
@@ -92,19 +93,22 @@ function whyReceived(sight: RunSight, { spec, attempt, receipt }: OpenTask, hist
   })
 }
 
-function whyStopped({ state, runId }: RunSight, task: OpenTask, history: TaskHistory): Reason {
-  const { spec, attempt, changedAt } = task
+function whyStopped(sight: RunSight, task: OpenTask, history: TaskHistory): Reason[] {
+  const { state, runId } = sight
+  const { spec, attempt, changedAt, stopReason } = task
   const { taskId } = spec
   const facts = history.attempts.at(-1)
   const most = attemptsMax(state, spec)
+  const budget = whyBudget(sight)
+  const canRetry = attempt < most && budget.length === 0
   const left = attempt >= most ? `all ${most} attempts are used` : `${most - attempt} of ${most} attempts are left`
-  const [verb, choices] =
-    attempt >= most ? ['abandon', 'abandon or cancel it'] : ['retry', 'retry, abandon or cancel it']
-  return reason('stopped', {
+  const choices = canRetry ? 'retry, abandon or cancel it' : 'abandon or cancel it'
+  const stopped = reason('stopped', {
     taskId,
     name: facts?.ended?.how ?? 'stopped',
     events: [facts?.dispatched?.version, facts?.recorded?.version, facts?.ended?.version ?? changedAt],
-    text: `attempt ${attempt} of task ${shown(taskId, 80)} has stopped (${shown(task.stopReason ?? '', 400)}); ${left}: ${choices}`,
-    remedy: commandLine(verb, [runId, taskId], '--reason TEXT'),
+    text: `attempt ${attempt} of task ${shown(taskId, 80)} has stopped (${shown(stopReason ?? '', 400)}); ${left}: ${choices}`,
+    remedy: commandLine(canRetry ? 'retry' : 'abandon', [runId, taskId], '--reason TEXT'),
   })
+  return [stopped, ...budget]
 }

@@ -54,7 +54,7 @@ export async function whyRun({ adapter, runId, runtime = systemRuntime }: WhyRun
 }
 
 /** What one look shows. Pure. */
-export function whyOf(sight: RunSight): RunWhy {
+function whyOf(sight: RunSight): RunWhy {
   const { state, runId } = sight
   const groups = groupsOf(sight)
   const verdict = state.mode === 'closed' ? 'closed' : groups.some(({ needs }) => needs === 'act') ? 'act' : 'wait'
