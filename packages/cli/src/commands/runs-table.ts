@@ -22,19 +22,19 @@ export function runsTable(rows: readonly RunRow[], { style, long, nowMs }: Table
   const parts: Part[] = [
     { column: { title: 'RUN', shrinks: true }, cell: ({ runId }) => style.ink('bold', style.text(runId)) },
     { column: { title: 'STATUS' }, cell: (row) => statusOf(row, style) },
-    { column: { title: 'MODE' }, cell: ({ mode }) => mode ?? '-', from: 70 },
+    { column: { title: 'MODE' }, cell: ({ mode }) => mode ?? '-', from: long ? 120 : 70 },
     { column: { title: 'AGE', align: 'right' }, cell: ({ openedAt }) => since(openedAt) },
     { column: { title: 'OPEN', align: 'right' }, cell: ({ openTasks }) => `${openTasks ?? '-'}` },
     { column: { title: 'HOLDER', shrinks: true }, cell: (row) => holderOf(row, style), from: 60 },
   ]
   const more: Part[] = [
     { column: { title: 'CHANGED', align: 'right' }, cell: ({ at }) => since(at) },
-    { column: { title: 'VERSION', align: 'right' }, cell: ({ version }) => `${version ?? '-'}`, from: 100 },
+    { column: { title: 'VERSION', align: 'right' }, cell: ({ version }) => `${version ?? '-'}`, from: 140 },
     { column: { title: 'ACCEPTED', align: 'right' }, cell: (row) => share(row.accepted, row.tasks), from: 60 },
     {
       column: { title: 'CRITERIA', align: 'right' },
       cell: ({ criteria }) => share(criteria?.met, criteria?.total),
-      from: 100,
+      from: 140,
     },
     { column: { title: 'GOAL', shrinks: true }, cell: ({ goal }) => style.text(goal ?? '-'), from: 80 },
   ]
@@ -83,7 +83,7 @@ const statusOf = ({ status, problem }: RunRow, style: Style): string =>
 function holderOf({ holder }: RunRow, style: Style): string {
   if (holder === null) return '-'
   const name = `${holder.pid}@${style.text(holder.host)}`
-  return holder.live ? name : style.ink('yellow', `${name} (gone)`)
+  return holder.live ? name : style.ink('yellow', `gone ${name}`)
 }
 
 /** `3 d 4 h` as `3 d`: columns of a list are compared, not read. */
