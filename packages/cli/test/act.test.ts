@@ -1,6 +1,6 @@
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { openRun } from '@reprise/core'
+import { openRun, readStateFile } from '@reprise/core'
 import { openPlace, startEchoWorker, TestFolders } from '@reprise/test-fleet'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { inProcess, inProcessJson } from './in-process.js'
@@ -135,6 +135,14 @@ describe('every acting command', () => {
     expect(none).toMatchObject({ code: 4, stdout: '', stderr: expect.stringContaining('Task a') })
   })
 
+  it('keeps the state file right that it is given', async () => {
+    const { json, cwd } = await scene()
+    const { json: noted } = await json(['note', 'r', 'in the file', '--state-file', 'docs/state.md'])
+    const text = await readFile(join(cwd, 'docs/state.md'), 'utf8')
+    expect(text).toContain('in the file')
+    expect(readStateFile(text)?.version).toBeGreaterThanOrEqual(noted.version)
+  })
+
   it('shows nothing of a hostile text as it is', async () => {
     const { cwd } = await scene()
     const { stdout } = await inProcess(['note', 'r', 'a\u001b]0;owned\u0007\u202e'], { cwd })
@@ -183,7 +191,7 @@ describe('dispatch --from', () => {
 
   it('names what a limit keeps out, and its exit code says refused', async () => {
     const { json } = await scene('tasksMax=1')
-    const kept = await json(['dispatch', 'r', '--from', '-'], `${['a', 'b', 'c'].map((id) => line(id)).join('\n')}\n`)
+    const kept = await json(['dispatch', 'r', '--from', '-'], ['a', 'b', 'c'].map((id) => line(id)).join('\n'))
     expect(kept.code).toBe(4)
     expect(kept.json).toMatchObject({
       dispatched: ['a'],
@@ -206,9 +214,9 @@ describe('dispatch --from', () => {
 
 describe('a run that a coordinator of this machine holds', () => {
   it('is sent commands, each answered by its log; --take fails, --no-wait does not wait', async () => {
-    const { json, place } = await scene()
+    const { json, place, cwd } = await scene()
     const adapter = await openPlace(place)
-    const run = await openRun({ adapter, runId: 'r', stateFile: join(place.files, 'state.md') })
+    const run = await openRun({ adapter, runId: 'r', stateFile: join(cwd, 'state.md') })
     const sent = await json(['dispatch', 'r', 'a', '--kind', 'echo', '--token', run.contextToken()])
     expect(sent.json).toMatchObject({ how: 'sent', dispatched: ['a'], takenUp: null, cause: { seq: 1 } })
     expect((await json(['dispatch', 'r', 'a', '--kind', 'echo'])).json).toMatchObject({ how: 'sent', known: ['a'] })
@@ -219,10 +227,11 @@ describe('a run that a coordinator of this machine holds', () => {
     expect(taken.json.error.message).toContain('reprise resume r --now')
     const left = await json(['note', 'r', 'left', '--no-wait'])
     expect(left.json).toMatchObject({ how: 'sent', version: null, events: [] })
-    await vi.waitFor(async () => expect((await run.view()).version).toBe(run.status.version))
+    await vi.waitFor(async () => expect((await run.briefing()).text).toContain('left'), { timeout: 30_000 })
     expect((await json(['cancel', 'r', 'a', '--reason', 'x'])).code).toBe(0)
     const ended = await json(['complete', 'r', '--summary', 'all', '--evidence', '1=seen'])
-    expect(ended.json).toMatchObject({ how: 'sent', summary: 'all', checklist: [{ pass: true }, {}, {}] })
+    expect(ended.json).toMatchObject({ how: 'sent', summary: 'all', checklist: [{ pass: true }, {}, { pass: true }] })
+    expect(ended.json.checklist[2].evidence).toContain('was read back')
     expect(await json(['complete', 'r', '--summary', 'all'])).toMatchObject({ code: 0, json: { summary: 'all' } })
     await run.close()
     await adapter.close()
