@@ -7,10 +7,9 @@ import { notFound, usage } from './command-failure.js'
 /** No line and no value that we take may be larger. Bytes. */
 const bytesMax = 1024 * 1024
 
-/** A stream of a file, or of standard input for `-`. */
-export function inputStream(context: Context, name: string): Readable {
-  return name === '-' ? context.stdin : createReadStream(resolve(context.cwd, name), { highWaterMark: 128 * 1024 })
-}
+/** Of a file, or standard input for `-`. */
+const streamOf = (context: Context, name: string): Readable =>
+  name === '-' ? context.stdin : createReadStream(resolve(context.cwd, name), { highWaterMark: 128 * 1024 })
 
 /** A JSON value from an option: itself, `@FILE`, or `-` for standard input. */
 export async function jsonValue(context: Context, text: string, name: string): Promise<unknown> {
@@ -76,7 +75,7 @@ export async function* linesOf(context: Context, source: string): AsyncGenerator
 
 async function* chunksOf(context: Context, source: string): AsyncGenerator<Buffer> {
   try {
-    for await (const chunk of inputStream(context, source)) yield Buffer.from(chunk as Uint8Array | string)
+    for await (const chunk of streamOf(context, source)) yield Buffer.from(chunk as Uint8Array | string)
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     if (code === 'ENOENT') throw notFound(`There is no file ${source}.`)

@@ -112,7 +112,7 @@ describe('every acting command', () => {
     const stale = await inProcess(['unpause', 'r', '--reason', 'x'], { cwd, env: { REPRISE_TOKEN: token } })
     expect(stale).toMatchObject({ code: 4, stdout: '' })
     expect(stale.stderr).toMatch(
-      /Since that token, \d+ events:\n( {2}\d+ {2}.*\n)+To decide again: --token rct1\.\S+\n/,
+      /Since that token, \d+ events\. \d+ only say who held it\.\n( {2}\d+ {2}.*\n){2}To decide again: --token rct1\.\S+\n/,
     )
     expect(stale.stderr).toContain('paused: x')
     const fresh = /--token (\S+)/.exec(stale.stderr)?.[1] ?? ''
@@ -133,6 +133,16 @@ describe('every acting command', () => {
     ])
     const none = await inProcess(['cancel', 'r', 'a', 'b', '--reason', 'x'], { cwd })
     expect(none).toMatchObject({ code: 4, stdout: '', stderr: expect.stringContaining('Task a') })
+  })
+
+  it('is only sent with --send: nobody answers in time, and whoever takes the run up decides it', async () => {
+    const { json } = await scene()
+    const late = await json(['note', 'r', 'sent', '--send', '--timeout', '0.3'])
+    expect([late.code, late.json.error.code]).toEqual([5, 'TIMEOUT'])
+    expect((await json(['resume', 'r'])).code).toBe(0)
+    const refused = await json(['note', 'r', 'x', '--no-wait', '--take'])
+    expect([refused.code, refused.json.error.code]).toEqual([2, 'USAGE'])
+    expect((await json(['briefing', 'r'])).json.text).toContain('sent')
   })
 
   it('keeps the state file right that it is given', async () => {
