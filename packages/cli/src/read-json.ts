@@ -7,10 +7,9 @@ import { notFound, usage } from './command-failure.js'
 /** No line and no value that we take may be larger. Bytes. */
 const bytesMax = 1024 * 1024
 
-/** A stream of a file, or of standard input for `-`. */
-export function inputStream(context: Context, name: string): Readable {
-  return name === '-' ? context.stdin : createReadStream(resolve(context.cwd, name), { highWaterMark: 128 * 1024 })
-}
+/** Of a file, or standard input for `-`. */
+const streamOf = (context: Context, name: string): Readable =>
+  name === '-' ? context.stdin : createReadStream(resolve(context.cwd, name), { highWaterMark: 128 * 1024 })
 
 /** A JSON value from an option: itself, `@FILE`, or `-` for standard input. */
 export async function jsonValue(context: Context, text: string, name: string): Promise<unknown> {
@@ -35,32 +34,48 @@ async function wholeText(context: Context, source: string): Promise<string> {
   return Buffer.concat(chunks).toString('utf8')
 }
 
-/** Lines of a file, those of one piece of it together, with the number of the first from 1. Empty ones are left in. */
-export async function* linesOf(
-  context: Context,
-  source: string,
-): AsyncGenerator<{ readonly first: number; readonly lines: readonly string[] }> {
-  let [first, rest]: [number, Buffer] = [1, Buffer.alloc(0)]
-  for await (const chunk of chunksOf(context, source)) {
-    const end = chunk.lastIndexOf(10)
-    if (end < 0) {
-      rest = Buffer.concat([rest, chunk])
-      if (rest.length > bytesMax) throw usage(`Line ${first} of ${source} is longer than ${bytesMax} bytes.`)
-      continue
-    }
-    const lines = Buffer.concat([rest, chunk.subarray(0, end)])
-      .toString('utf8')
-      .split('\n')
-    yield { first, lines }
-    first += lines.length
-    rest = chunk.subarray(end + 1)
+/** Lines that were read together, and the number of the first, from 1. */
+interface Lines {
+  readonly first: number
+  readonly lines: readonly string[]
+}
+
+/**
+ * The lines of a file, those of one piece of it together: a small file is one piece, and of a pipe whole lines are handed
+ * over as they come. Empty ones are left in.
+ */
+export async function* linesOf(context: Context, source: string): AsyncGenerator<Lines> {
+  let first = 1
+  let held: string[] = []
+  let rest = Buffer.alloc(0)
+  const take = (more: readonly string[] = []): Lines => {
+    const taken = { first, lines: [...held, ...more] }
+    first += taken.lines.length
+    held = []
+    return taken
   }
-  if (rest.length > 0) yield { first, lines: [rest.toString('utf8')] }
+  for await (const chunk of chunksOf(context, source)) {
+    if (held.length > 0) yield take()
+    const end = chunk.lastIndexOf(10)
+    if (end >= 0) {
+      held = Buffer.concat([rest, chunk.subarray(0, end)])
+        .toString('utf8')
+        .split('\n')
+      rest = Buffer.alloc(0)
+    }
+    rest = Buffer.concat([rest, chunk.subarray(end + 1)])
+    if (rest.length > bytesMax) {
+      throw usage(`Line ${first + held.length} of ${source} is longer than ${bytesMax} bytes.`)
+    }
+    // A line that has begun may be the last one of a small file.
+    if (held.length > 0 && rest.length === 0) yield take()
+  }
+  if (held.length > 0 || rest.length > 0) yield take(rest.length > 0 ? [rest.toString('utf8')] : [])
 }
 
 async function* chunksOf(context: Context, source: string): AsyncGenerator<Buffer> {
   try {
-    for await (const chunk of inputStream(context, source)) yield Buffer.from(chunk as Uint8Array | string)
+    for await (const chunk of streamOf(context, source)) yield Buffer.from(chunk as Uint8Array | string)
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     if (code === 'ENOENT') throw notFound(`There is no file ${source}.`)

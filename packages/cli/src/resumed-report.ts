@@ -81,19 +81,18 @@ export async function gatesOf(
 
 /** For people: the gates, and what there is to do. */
 export function resumedText(value: Resumed, style: Style): string {
-  const gates = value.gates.map(({ gate, pass, evidence }) => [
-    pass ? style.ink('green', 'pass') : style.ink('red', 'FAIL'),
-    style.text(gate),
-    style.text(evidence),
-  ])
-  const table = style.table([{ title: '' }, { title: 'gate' }, { title: 'evidence', shrinks: true }], gates)
+  // Evidence is not cut, however narrow the terminal: it is what one reads this for.
+  const gates = value.gates.map(({ gate, pass, evidence }) => {
+    const verdict = pass ? style.ink('green', 'pass') : style.ink('red', 'FAIL')
+    return `${verdict}  ${style.text(gate).padEnd(widestGate)}  ${style.text(evidence)}`
+  })
   if (value.failure !== null) {
-    // In full here: the table may have had to cut it.
-    return `${table}\n${style.ink('red', `${style.text(value.failure.code)}: ${style.text(value.failure.message)}`)}`
+    const { code, message } = value.failure
+    return [...gates, style.ink('red', `${style.text(code)}: ${style.text(message)}`)].join('\n')
   }
   const { out, planned, received, stopped } = value.waiting
   return [
-    ...(gates.length === 0 ? [] : [table]),
+    ...gates,
     style.pairs([
       ['run', style.ink('bold', style.text(value.runId))],
       ['status', `${style.status(value.status)} (${value.mode}) at version ${value.version}, epoch ${value.epoch}`],
@@ -106,3 +105,5 @@ export function resumedText(value: Resumed, style: Style): string {
     ]),
   ].join('\n')
 }
+
+const widestGate = 'receipts-pending'.length

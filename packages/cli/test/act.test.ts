@@ -1,6 +1,6 @@
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { openRun } from '@reprise/core'
+import { openRun, readStateFile } from '@reprise/core'
 import { openPlace, startEchoWorker, TestFolders } from '@reprise/test-fleet'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { inProcess, inProcessJson } from './in-process.js'
@@ -112,7 +112,7 @@ describe('every acting command', () => {
     const stale = await inProcess(['unpause', 'r', '--reason', 'x'], { cwd, env: { REPRISE_TOKEN: token } })
     expect(stale).toMatchObject({ code: 4, stdout: '' })
     expect(stale.stderr).toMatch(
-      /Since that token, \d+ events:\n( {2}\d+ {2}.*\n)+To decide again: --token rct1\.\S+\n/,
+      /Since that token, \d+ events\. \d+ only say who held it\.\n( {2}\d+ {2}.*\n){2}To decide again: --token rct1\.\S+\n/,
     )
     expect(stale.stderr).toContain('paused: x')
     const fresh = /--token (\S+)/.exec(stale.stderr)?.[1] ?? ''
@@ -133,6 +133,24 @@ describe('every acting command', () => {
     ])
     const none = await inProcess(['cancel', 'r', 'a', 'b', '--reason', 'x'], { cwd })
     expect(none).toMatchObject({ code: 4, stdout: '', stderr: expect.stringContaining('Task a') })
+  })
+
+  it('is only sent with --send: nobody answers in time, and whoever takes the run up decides it', async () => {
+    const { json } = await scene()
+    const late = await json(['note', 'r', 'sent', '--send', '--timeout', '0.3'])
+    expect([late.code, late.json.error.code]).toEqual([5, 'TIMEOUT'])
+    expect((await json(['resume', 'r'])).code).toBe(0)
+    const refused = await json(['note', 'r', 'x', '--no-wait', '--take'])
+    expect([refused.code, refused.json.error.code]).toEqual([2, 'USAGE'])
+    expect((await json(['briefing', 'r'])).json.text).toContain('sent')
+  })
+
+  it('keeps the state file right that it is given', async () => {
+    const { json, cwd } = await scene()
+    const { json: noted } = await json(['note', 'r', 'in the file', '--state-file', 'docs/state.md'])
+    const text = await readFile(join(cwd, 'docs/state.md'), 'utf8')
+    expect(text).toContain('in the file')
+    expect(readStateFile(text)?.version).toBeGreaterThanOrEqual(noted.version)
   })
 
   it('shows nothing of a hostile text as it is', async () => {
@@ -183,7 +201,7 @@ describe('dispatch --from', () => {
 
   it('names what a limit keeps out, and its exit code says refused', async () => {
     const { json } = await scene('tasksMax=1')
-    const kept = await json(['dispatch', 'r', '--from', '-'], `${['a', 'b', 'c'].map((id) => line(id)).join('\n')}\n`)
+    const kept = await json(['dispatch', 'r', '--from', '-'], ['a', 'b', 'c'].map((id) => line(id)).join('\n'))
     expect(kept.code).toBe(4)
     expect(kept.json).toMatchObject({
       dispatched: ['a'],
@@ -206,9 +224,9 @@ describe('dispatch --from', () => {
 
 describe('a run that a coordinator of this machine holds', () => {
   it('is sent commands, each answered by its log; --take fails, --no-wait does not wait', async () => {
-    const { json, place } = await scene()
+    const { json, place, cwd } = await scene()
     const adapter = await openPlace(place)
-    const run = await openRun({ adapter, runId: 'r', stateFile: join(place.files, 'state.md') })
+    const run = await openRun({ adapter, runId: 'r', stateFile: join(cwd, 'state.md') })
     const sent = await json(['dispatch', 'r', 'a', '--kind', 'echo', '--token', run.contextToken()])
     expect(sent.json).toMatchObject({ how: 'sent', dispatched: ['a'], takenUp: null, cause: { seq: 1 } })
     expect((await json(['dispatch', 'r', 'a', '--kind', 'echo'])).json).toMatchObject({ how: 'sent', known: ['a'] })
@@ -219,10 +237,11 @@ describe('a run that a coordinator of this machine holds', () => {
     expect(taken.json.error.message).toContain('reprise resume r --now')
     const left = await json(['note', 'r', 'left', '--no-wait'])
     expect(left.json).toMatchObject({ how: 'sent', version: null, events: [] })
-    await vi.waitFor(async () => expect((await run.view()).version).toBe(run.status.version))
+    await vi.waitFor(async () => expect((await run.briefing()).text).toContain('left'), { timeout: 30_000 })
     expect((await json(['cancel', 'r', 'a', '--reason', 'x'])).code).toBe(0)
     const ended = await json(['complete', 'r', '--summary', 'all', '--evidence', '1=seen'])
-    expect(ended.json).toMatchObject({ how: 'sent', summary: 'all', checklist: [{ pass: true }, {}, {}] })
+    expect(ended.json).toMatchObject({ how: 'sent', summary: 'all', checklist: [{ pass: true }, {}, { pass: true }] })
+    expect(ended.json.checklist[2].evidence).toContain('was read back')
     expect(await json(['complete', 'r', '--summary', 'all'])).toMatchObject({ code: 0, json: { summary: 'all' } })
     await run.close()
     await adapter.close()

@@ -187,6 +187,38 @@ describe('a run that somebody alive holds', () => {
   })
 })
 
+describe('who waits for an answer while the backend is away for a moment', () => {
+  it('goes on waiting, and takes the run when it is back', async () => {
+    const stage = new RunStage()
+    const { adapter } = await stage.open()
+    stage.intercept(({ port, method, phase }) => {
+      if (port === 'inbox' && method === 'send' && phase === 'after') {
+        adapter.kill()
+        stage.spoil('leases.holders', 'fail', { times: 3 })
+        stage.spoil('log.append', 'fail', { times: 2 })
+      }
+      return 'go'
+    })
+    expect(await act(stage, { type: 'note', text: 'heard' })).toMatchObject({ ok: true, how: 'sent' })
+    expect(stage.of('note-added')).toEqual([{ text: 'heard' }])
+  })
+
+  it('is told why the run cannot be taken up, if it never can', async () => {
+    const stage = new RunStage()
+    const { adapter } = await stage.open()
+    stage.intercept(({ port, method, phase }) => {
+      if (port === 'inbox' && method === 'send' && phase === 'after') {
+        adapter.kill()
+        const [first, ...others] = stage.backend.recordsOf(runId)
+        const broken = { ...first!, text: first!.text.replace(goal, 'another') }
+        stage.backend.runs.records.set(runId, [broken, ...others])
+      }
+      return 'go'
+    })
+    await expect(act(stage, { type: 'note', text: 'heard' })).rejects.toMatchObject({ code: 'LOG_CORRUPT' })
+  })
+})
+
 describe('two who act at the same time', () => {
   it('are both heard, once each', async () => {
     const stage = await unheld()

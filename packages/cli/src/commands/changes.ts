@@ -2,6 +2,7 @@ import { isRepriseError } from '@reprise/core'
 import { standingSince } from '@reprise/core/replay'
 import { z } from 'zod'
 import { defineCommand } from '../command.js'
+import { changesText } from '../output/acted-text.js'
 import { required } from '../read-required.js'
 import { runIdOf, unknownRun, wholeNumber } from '../read-values.js'
 
@@ -37,10 +38,8 @@ Changes nothing.`,
       throw error
     }
   },
-  human: ({ total, newest, token, version }, style) => {
-    if (total === 0) return `nothing has happened since; version ${version}`
-    const lines = newest.map((each) => `${style.ink('dim', `${each.version}  ${each.at}`)}  ${style.text(each.text)}`)
-    const left = total - newest.length
-    return [...(left > 0 ? [style.ink('dim', `… ${left} before these`)] : []), ...lines, `token  ${token}`].join('\n')
-  },
+  human: ({ total, newest, token, version }, style) =>
+    total === 0
+      ? `nothing has happened since; version ${version}`
+      : `${changesText({ total, newest }, style)}\nnext token: ${token}`,
 })

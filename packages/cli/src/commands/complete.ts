@@ -1,6 +1,7 @@
 import { isRepriseError, loadRun } from '@reprise/core'
 import { z } from 'zod'
-import { type Acted, actedOf, actedShape, acting, actingDetails, actingOptions, refused } from '../act.js'
+import { acting, actingDetails, actingOptions, refused } from '../act.js'
+import { type Acted, actedOf, actedShape } from '../acted-document.js'
 import { defineCommand } from '../command.js'
 import { usage } from '../command-failure.js'
 import { actedText } from '../output/acted-text.js'

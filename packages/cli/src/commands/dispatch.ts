@@ -1,6 +1,7 @@
 import type { CommandInput } from '@reprise/core'
 import { z } from 'zod'
-import { actedOf, actedShape, acting, actingDetails, actingOptions, refused } from '../act.js'
+import { acting, actingDetails, actingOptions, refused } from '../act.js'
+import { actedOf, actedShape } from '../acted-document.js'
 import { defineCommand } from '../command.js'
 import { usage } from '../command-failure.js'
 import { linesWhile } from '../lines-while.js'

@@ -1,4 +1,5 @@
-import { actedSchema, actingDetails, actingOptions, actOnce } from '../act.js'
+import { actingDetails, actingOptions, actOnce } from '../act.js'
+import { actedSchema } from '../acted-document.js'
 import { defineCommand } from '../command.js'
 import { actedText } from '../output/acted-text.js'
 

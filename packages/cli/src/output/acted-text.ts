@@ -1,4 +1,4 @@
-import type { Acted } from '../act.js'
+import type { Acted } from '../acted-document.js'
 import type { Style } from './style.js'
 
 /** What an acting command did, for people. */
@@ -17,8 +17,21 @@ export function actedText(acted: Acted, style: Style): string {
 /** What who passed a token must read before using the next one. */
 export function tokenLines({ changes, token }: Pick<Acted, 'changes' | 'token'>, style: Style): string[] {
   if (changes === null || token === null) return []
-  const since = changes.newest.map(({ version, text }) => style.ink('dim', `  ${version}  ${style.text(text)}`))
-  return [style.ink('dim', `since your token, ${changes.total} events:`), ...since, `next token: ${token}`]
+  return [`since your token, ${changesText(changes, style)}`, `next token: ${token}`]
+}
+
+/** Who held the run, and its modes, are a matter of course: most of a log that is worked on by commands. */
+const ofCourse: ReadonlySet<string> = new Set(['lock-acquired', 'lock-released', 'mode-changed', 'resumed'])
+
+/** How many events there were, and what those say that somebody may want to know of. */
+export function changesText({ total, newest }: NonNullable<Acted['changes']>, style: Style): string {
+  const told = newest.filter(({ type }) => !ofCourse.has(type))
+  const older = total - newest.length
+  const before = older > 0 ? ` The ${older} oldest are not shown.` : ''
+  const hidden = newest.length - told.length
+  const left = hidden > 0 ? ` ${hidden} only say who held it.` : ''
+  const lines = told.map(({ version, at, text }) => `  ${style.ink('dim', `${version}  ${at}`)}  ${style.text(text)}`)
+  return [`${total} events.${left}${before}`, ...lines].join('\n')
 }
 
 /** Only if there is anything to tell. */

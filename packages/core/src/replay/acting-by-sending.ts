@@ -61,12 +61,14 @@ export class ActingBySending {
     for (let waitMs = lookMs; ; waitMs = Math.min(waitMs * 2, lookMaxMs)) {
       await runtime.sleep(waitMs, done)
       if (done.aborted) return
-      if (await this.isHeld()) continue
       try {
+        if (await this.isHeld()) continue
         const run = await openRun({ ...{ adapter, runId, runtime }, ...(stateFile !== undefined && { stateFile }) })
         await run.close()
       } catch (error) {
-        if (!isRepriseError(error, 'RUN_HELD') && !isRepriseError(error, 'LOCK_LOST')) throw error
+        // Somebody else was faster, or the backend is away for a moment: the answer is still waited for.
+        const mayPass = isRepriseError(error) && (error.retry === 'later' || error.code === 'LOCK_LOST')
+        if (!mayPass) throw error
       }
     }
   }
