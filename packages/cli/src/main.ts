@@ -1,9 +1,10 @@
 import type { Writable } from 'node:stream'
-import { CommanderError, Option, Command as Parser } from 'commander'
+import { Argument, CommanderError, Option, Command as Parser } from 'commander'
 import { secretsIn } from './address.js'
-import type { AnyCommand } from './command.js'
+import type { AnyCommand, OptionSpec } from './command.js'
 import { asFailure, type CommandFailure } from './command-failure.js'
 import { type ExitName, exitCodes } from './exit-codes.js'
+import { globalSpecs } from './global-options.js'
 import { Output } from './output/output.js'
 import { visible } from './output/visible.js'
 import { type Entry, groups, registry } from './registry.js'
@@ -12,6 +13,11 @@ import type { World } from './world.js'
 
 /** Runs one command line to its end. Resolves with what the process exits with. */
 export async function main(world: World): Promise<number> {
+  if (world.args[0] === '__complete') {
+    const { complete } = await import('./complete/complete.js')
+    await complete(world, world.args.slice(1))
+    return 0
+  }
   let exit: ExitName = 'ok'
   const program = programOf(world, async (command, globals, args, options) => {
     exit = await runCommand(world, command, globals, args, options)
@@ -79,41 +85,33 @@ function configure(command: Parser, { stdout, stderr, args }: World): Parser {
 }
 
 function specify(parser: Parser, entry: Entry, command: AnyCommand, run: Run): void {
-  for (const [name, { says, optional, many }] of Object.entries(command.args)) {
+  for (const [name, { says, optional, many, oneOf }] of Object.entries(command.args)) {
     const dots = many ? '...' : ''
-    parser.argument(optional ? `[${name}${dots}]` : `<${name}${dots}>`, says)
+    const argument = new Argument(optional ? `[${name}${dots}]` : `<${name}${dots}>`, says)
+    if (oneOf !== undefined) argument.choices(oneOf)
+    parser.addArgument(argument)
   }
-  for (const [name, spec] of Object.entries(command.options)) {
-    const short = spec.short === undefined ? '' : `-${spec.short}, `
-    const option = new Option(`${short}--${name}${spec.value === undefined ? '' : ` <${spec.value}>`}`, spec.says)
-    if (spec.many) option.argParser((value: string, before: string[] = []) => [...before, value]).default([], 'none')
-    if (spec.oneOf !== undefined) option.choices(spec.oneOf)
-    option.attributeName = () => name
-    parser.addOption(option)
+  for (const [name, spec] of Object.entries<OptionSpec>(command.options)) parser.addOption(optionOf(name, spec))
+  for (const [name, spec] of Object.entries<OptionSpec>(globalSpecs)) {
+    parser.addOption(optionOf(name, spec).helpGroup('Everywhere:'))
   }
-  for (const option of globalOptions()) parser.addOption(option)
   parser.addHelpText('after', () => helpText(entry, command))
   parser.action(async (...given: unknown[]) => {
     const args = given.slice(0, -2)
     const all = given.at(-2) as Record<string, unknown>
-    const { at, with: parts, json, color, ...options } = all
+    const { at, with: parts = [], json = false, color = 'auto', ...options } = all
     await run(command, { at, parts, json, color } as Globals, args, options)
   })
 }
 
-/** What every command takes. */
-export const globalOptions = (): Option[] =>
-  [
-    new Option(
-      '--at <ADDRESS>',
-      'a folder, redis://… or nats://…; default: $REPRISE_AT, or the nearest .reprise upwards',
-    ),
-    new Option('--with <PART=ADDRESS>', 'where leases, queue, inbox or artifacts are, if not with the log')
-      .argParser((value: string, before: string[] = []) => [...before, value])
-      .default([], 'none'),
-    new Option('--json', 'print JSON for programs').default(false, 'text for people'),
-    new Option('--color <WHEN>', 'colours').choices(['auto', 'always', 'never']).default('auto'),
-  ].map((option) => option.helpGroup('Everywhere:'))
+function optionOf(name: string, spec: OptionSpec): Option {
+  const short = spec.short === undefined ? '' : `-${spec.short}, `
+  const option = new Option(`${short}--${name}${spec.value === undefined ? '' : ` <${spec.value}>`}`, spec.says)
+  if (spec.many) option.argParser((value: string, before: string[] = []) => [...before, value])
+  if (spec.oneOf !== undefined) option.choices(spec.oneOf)
+  option.attributeName = () => name
+  return option
+}
 
 function helpText(entry: Entry, command: AnyCommand): string {
   const examples = command.examples.flatMap(({ line, says }) => [`  $ reprise ${line}`, `    ${says}`])

@@ -7,6 +7,7 @@ export const groups = {
   act: 'Act on a run',
   move: 'Move logs',
   check: 'Check a backend',
+  set: 'Set up the shell',
 } as const
 
 export interface Entry {
@@ -32,5 +33,11 @@ export const registry: readonly Entry[] = [
     group: 'act',
     says: 'run a program for each task',
     load: async () => (await import('./commands/worker.js')).worker,
+  },
+  {
+    name: 'completion',
+    group: 'set',
+    says: 'print what a shell needs to complete commands and ids',
+    load: async () => (await import('./commands/completion.js')).completion,
   },
 ]
