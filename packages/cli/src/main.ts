@@ -6,6 +6,7 @@ import { asFailure, type CommandFailure } from './command-failure.js'
 import { type ExitName, exitCodes } from './exit-codes.js'
 import { globalSpecs } from './global-options.js'
 import { Output } from './output/output.js'
+import { fitProse } from './output/prose.js'
 import { visible } from './output/visible.js'
 import { type Entry, groups, registry } from './registry.js'
 import { type Globals, runCommand } from './run-command.js'
@@ -39,7 +40,8 @@ type Run = (
   options: Readonly<Record<string, unknown>>,
 ) => Promise<void>
 
-function programOf(world: World, run: Run): Parser {
+/** The command line as it is documented; `run` is called with what was given. */
+export function programOf(world: World, run: Run): Parser {
   const program = new Parser('reprise')
     .description('Watch the runs of a fleet, replay their logs, find out why something failed, and act on them.')
     .version('0.1.0', '-V, --version', 'print the version')
@@ -60,11 +62,13 @@ function programOf(world: World, run: Run): Parser {
     command.helpGroup(`${groups[entry.group]}:`)
     // Its options are known once it is loaded, which is before they are parsed.
     parent.hook('preSubcommand', async (_parent, chosen) => {
-      if (chosen === command) specify(command, entry, await entry.load(), run)
+      if (chosen === command) specify(command, world, entry, await entry.load(), run)
     })
   }
   return program
 }
+
+const helpWidth = ({ isTTY, columns = 80 }: World['stdout']): number => (isTTY === true ? Math.max(columns, 20) : 80)
 
 const groupSays = (first: string): string =>
   registry
@@ -78,13 +82,14 @@ function configure(command: Parser, { stdout, stderr, args }: World): Parser {
     .helpOption('-h, --help', 'print this')
     .configureOutput({
       writeOut: (text) => void stdout.write(text),
+      getOutHelpWidth: () => helpWidth(stdout),
       // What is wrong with a command line may repeat it, secrets included.
       writeErr: (text) =>
         void stderr.write(visible(args.flatMap(secretsIn).reduce((safe, s) => safe.replaceAll(s, '***'), text))),
     })
 }
 
-function specify(parser: Parser, entry: Entry, command: AnyCommand, run: Run): void {
+function specify(parser: Parser, world: World, entry: Entry, command: AnyCommand, run: Run): void {
   for (const [name, { says, optional, many, oneOf }] of Object.entries(command.args)) {
     const dots = many ? '...' : ''
     const argument = new Argument(optional ? `[${name}${dots}]` : `<${name}${dots}>`, says)
@@ -95,7 +100,7 @@ function specify(parser: Parser, entry: Entry, command: AnyCommand, run: Run): v
   for (const [name, spec] of Object.entries<OptionSpec>(globalSpecs)) {
     parser.addOption(optionOf(name, spec).helpGroup('Everywhere:'))
   }
-  parser.addHelpText('after', () => helpText(entry, command))
+  parser.addHelpText('after', () => helpText(entry, command, helpWidth(world.stdout)))
   parser.action(async (...given: unknown[]) => {
     const args = given.slice(0, -2)
     const all = given.at(-2) as Record<string, unknown>
@@ -113,11 +118,11 @@ function optionOf(name: string, spec: OptionSpec): Option {
   return option
 }
 
-function helpText(entry: Entry, command: AnyCommand): string {
+function helpText(entry: Entry, command: AnyCommand, width: number): string {
   const examples = command.examples.flatMap(({ line, says }) => [`  $ reprise ${line}`, `    ${says}`])
   return [
     '',
-    command.details.trim(),
+    fitProse(command.details, width),
     '',
     examples.length > 1 ? 'Examples:' : 'Example:',
     ...examples,

@@ -6,7 +6,7 @@ import { completionScripts, shells } from '../complete/scripts.js'
 const schema = z.object({ shell: z.enum(shells), script: z.string().describe('what the shell loads') })
 
 export const completion = defineCommand({
-  args: { SHELL: { says: 'bash, zsh or fish', oneOf: shells } },
+  args: { SHELL: { says: 'the shell', oneOf: shells } },
   options: {},
   details: `
 Prints a script that a shell loads to complete commands, options, their values, run ids and the ids of tasks. Where to put it:
