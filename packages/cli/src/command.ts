@@ -13,6 +13,8 @@ export interface ArgumentSpec {
   readonly optional?: true
   /** Takes all that follow; only the last one may. */
   readonly many?: true
+  /** What it may be. */
+  readonly oneOf?: readonly string[]
   readonly what?: What
 }
 

@@ -7,6 +7,7 @@ export const groups = {
   act: 'Act on a run',
   move: 'Move logs',
   check: 'Check a backend',
+  set: 'Set up the shell',
 } as const
 
 export interface Entry {
@@ -278,5 +279,11 @@ export const registry: readonly Entry[] = [
     group: 'check',
     says: 'what a backend guarantees as it is set up, how fast it is, and what to mend',
     load: async () => (await import('./commands/doctor.js')).doctor,
+  },
+  {
+    name: 'completion',
+    group: 'set',
+    says: 'print what a shell needs to complete commands and ids',
+    load: async () => (await import('./commands/completion.js')).completion,
   },
 ]

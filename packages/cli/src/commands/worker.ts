@@ -21,9 +21,11 @@ The result: the last line of standard output that is a JSON object with no other
   output (any JSON, at most 256 KiB), status (completed, partial or failed), error (a text, or {message, code?, retryable?}),
   stoppedAt, resumeInstructions (texts), usage ({tokens?, costUsd?}), spawn (tasks to ask the coordinator for)
 Without such a line the output is null. All other lines may be anything.
+
 Exit code 0: completed, or what the line says. Code 100: failed for good, no other attempt is made. Any other code, or a signal:
 failed, another attempt may be made; 126 and 127 mean that the program could not be started. A line that says failed wins. A
 line that begins like a result and is broken fails the attempt: nothing is lost in silence.
+
 With --progress, lines {"progress": ...} of at most 1 KiB are shown by whoever asks where the attempt is.
 
 What is said: the last 64 KiB of each output are kept, as artifacts stdout.txt and stderr.txt if the attempt failed, or with
@@ -33,6 +35,7 @@ neither: give a shorter --timeout to see them.
 The end of a program: when the task is cancelled, the deadline or --timeout passes, the claim is lost or the worker stops, the
 program and all that it has started get SIGTERM, and what is left after --kill-after gets SIGKILL. What it leaves running when it
 ends by itself gets SIGKILL at once. Only what makes a session of its own escapes (setsid).
+
 The end of the worker: the first Ctrl-C or SIGTERM takes no new tasks and gives what runs --drain seconds, then stops it: those
 attempts are offered again. A second one ends at once. If the worker is killed, a process beside it (/bin/sh) stops its programs
 in the same way within seconds, and its attempts are offered again.

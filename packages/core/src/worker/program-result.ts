@@ -33,7 +33,7 @@ export const programResultSchema = z.strictObject({
 export type ProgramResult = z.input<typeof programResultSchema>
 
 /** With this exit code an attempt has failed for good: no other one is made. */
-export const failedForGoodCode = 100
+const failedForGoodCode = 100
 
 /** How the program ended, in words, and what stands behind them. */
 export interface ProgramFacts {

@@ -7,7 +7,7 @@ export type FoundResult =
   | { readonly found: 'problem'; readonly code: 'RESULT_INVALID' | 'RESULT_TOO_LARGE'; readonly message: string }
 
 /** Keys that a line of standard output may have to be the result of an attempt. */
-export const resultKeys = ['output', 'status', 'error', 'stoppedAt', 'resumeInstructions', 'usage', 'spawn'] as const
+const resultKeys = ['output', 'status', 'error', 'stoppedAt', 'resumeInstructions', 'usage', 'spawn'] as const
 
 /** Bytes of a line. Every result that a receipt can hold has room, whatever of it is written as escapes. */
 export const resultLineBytesMax = 2 * limits.receiptBytesMax
