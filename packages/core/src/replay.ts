@@ -17,7 +17,7 @@ export type { Invariant } from './replay/invariants/invariant.js'
 export { type InvariantName, invariantNames, invariants } from './replay/invariants.js'
 export { loadRunAt, type RunAt } from './replay/load-run-at.js'
 export type { LogBytes } from './replay/log-lines.js'
-export { type LogOutcome, outcomeOf } from './replay/outcome-of.js'
+export { type BrokenInvariant, brokenIn, type LogOutcome, outcomeOf } from './replay/outcome-of.js'
 export { type RecordedTest, type RecordOptions, recordTest } from './replay/record-test.js'
 export type { CopiedArtifacts } from './replay/run-artifacts.js'
 export {
