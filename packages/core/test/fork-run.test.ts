@@ -9,6 +9,7 @@ import { describeEvent } from '../src/flow/describe-event.js'
 import { readCommit, readRecordShape } from '../src/log/commit-record.js'
 import { memoryAdapter } from '../src/memory/memory-adapter.js'
 import type { RunId } from '../src/protocol/ids.js'
+import { findBroken } from '../src/replay/bisect.js'
 import { forkRun } from '../src/replay/fork-run.js'
 import { loadRunAt } from '../src/replay/load-run-at.js'
 import { histories, runOf } from './any-history.js'
@@ -50,6 +51,7 @@ describe('a fork', () => {
         expect(state.counts).toMatchObject({ out: 0, planned: then.counts.planned + then.counts.out })
         expect(state.forkedFrom).toEqual({ runId: original, version, hash: report.from.hash })
         expect(await verifyRun(stage.adapter.log, to)).toMatchObject({ ok: true, version: version + 1 })
+        expect((await findBroken(stage.adapter.log, to)).found).toBe(null)
       }
       for (const at of new Set(picked.map((pick) => 1 + (pick % run.state.version)))) {
         const to = `fork-${at}` as RunId
@@ -57,6 +59,7 @@ describe('a fork', () => {
         expect([status, counts.out + counts.planned + counts.received + counts.stopped]).toEqual(['complete', 0])
         expect(epoch).toBeGreaterThan(stateAt(run.lines, at).epoch)
         expect(await verifyRun(stage.adapter.log, to)).toMatchObject({ ok: true })
+        expect((await findBroken(stage.adapter.log, to)).found).toBe(null)
       }
       expect(stage.linesOf(original)).toEqual(run.lines)
     })

@@ -1,23 +1,22 @@
 import { gunzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
+import { event } from '../src/flow/decision.js'
 import type { RunId } from '../src/protocol/ids.js'
-import { outcomeOf } from '../src/replay/outcome-of.js'
+import { brokenIn, outcomeOf } from '../src/replay/outcome-of.js'
 import { recordTest } from '../src/replay/record-test.js'
 import { dispatch, given, settled, task } from './given-run.js'
 import { adapterWith, ended, forkedLines, runId, textOf } from './moved-runs.js'
 
 const hostile = '</script><!-- */ `${process.exit()}` \\ \' " \u2028 \u{1f680} \ud800 \u202e __proto__ %s'
 
-/** What a recorded test would compare, without vitest: its imports are given, and it is run at once. */
+/** Runs a recorded test without vitest: what it imports is given. `outcome`: what a later library would make of the log. */
 async function run(source: string, outcome = outcomeOf) {
-  const seen: unknown[] = []
+  const tests: (() => unknown)[] = []
   const plain = source.replace(/^import .*$/gm, '').replace(': string[]', '')
-  const expecting = (value: unknown) => ({
-    toMatchObject: (expected: unknown) => seen.push(expect(value).toMatchObject(expected as object)),
-  })
-  const call = new Function('outcomeOf', 'it', 'expect', 'gunzipSync', plain)
-  call(outcome, (_: string, test: () => void) => test(), expecting, gunzipSync)
-  expect(seen).toHaveLength(1)
+  const call = new Function('outcomeOf', 'brokenIn', 'it', 'expect', 'gunzipSync', plain)
+  call(outcome, brokenIn, (_: string, test: () => unknown) => tests.push(test), expect, gunzipSync)
+  expect(tests).toHaveLength(2)
+  for (const test of tests) await test()
 }
 
 describe('a recorded test', () => {
@@ -42,6 +41,17 @@ describe('a recorded test', () => {
     await expect(run(source, otherwise)).rejects.toThrow()
     const last = source.split('\n').findLast((line) => line.startsWith("  '{")) ?? ''
     await expect(run(source.replace(`${last}\n`, ''))).rejects.toMatchObject({ code: 'VERSION_UNKNOWN' })
+  })
+
+  it('names the invariant that the log breaks, and where', async () => {
+    const forged = given({}, dispatch('a')).commit([event('round-closed', { round: 7, summary: 'x' })])
+    const { version } = forged.state
+    const { source } = await recordTest(adapterWith(forged.lines).log, runId)
+    expect(source).toContain(`{"invariant":"rounds-in-order","version":${version},`)
+    await run(source)
+    const before = await recordTest(adapterWith(forged.lines).log, runId, { until: { version: version - 1 } })
+    expect(before.source).toContain('keeps every invariant')
+    await run(before.source)
   })
 
   it('is safe whatever the log holds: plain ASCII, nothing ends a string, a comment or a script', async () => {

@@ -53,6 +53,6 @@ ${runAtHelp}`,
       ['run', style.ink('bold', style.text(runId))],
       ['forked from', `${style.text(from.runId)}@${from.version}${already ? ', before' : ''}`],
       ['log', `${commits} commits, version ${version}; the first ${shared} are shared. Verified.`],
-      ['next', `open it with the program that is to go on: openRun({ runId: '${style.text(runId)}' })`],
+      ['next', `openRun({ runId: '${style.text(runId)}' }) takes it up`],
     ]),
 })

@@ -54,7 +54,7 @@ export const bisect = (log: CommitLog, runId: RunId, condition: Condition): Prom
 
 /** As `bisect`: the first event that breaks one of these invariants. Default: any of them. */
 export function findBroken(
-  log: CommitLog,
+  log: Pick<CommitLog, 'read'>,
   runId: RunId,
   names: readonly InvariantName[] = invariantNames,
 ): Promise<BisectReport> {
@@ -90,7 +90,7 @@ interface Probe {
   readonly unfoldable: (error: unknown, place: EventPlace) => Found
 }
 
-async function firstFound(log: CommitLog, runId: RunId, probe: Probe): Promise<BisectReport> {
+async function firstFound(log: Pick<CommitLog, 'read'>, runId: RunId, probe: Probe): Promise<BisectReport> {
   const chain = new ChainReader()
   const walk = new EventWalk(probe)
   for await (const lines of log.read(runId)) {

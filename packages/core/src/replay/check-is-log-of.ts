@@ -7,7 +7,7 @@ import type { RunId } from '../protocol/ids.js'
  * `RUN_MISMATCH` if the log under this name is that of another run. `found`: whose it is as far as it was read; a fork
  * begins as the log of another run, so then the rest is read too.
  */
-export async function checkIsLogOf(log: CommitLog, runId: RunId, found: RunId | null): Promise<void> {
+export async function checkIsLogOf(log: Pick<CommitLog, 'read'>, runId: RunId, found: RunId | null): Promise<void> {
   if (found === null || found === runId) return
   const chain = new ChainReader()
   let last: RunId | null = null

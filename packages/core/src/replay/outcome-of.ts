@@ -3,9 +3,12 @@ import { initialState } from '../flow/reduce-event.js'
 import { ChainReader } from '../log/chain-reader.js'
 import { RepriseError } from '../protocol/errors.js'
 import type { Mode, Status } from '../protocol/events.js'
+import type { RunId } from '../protocol/ids.js'
 import { sha256 } from '../protocol/sha256.js'
 import { type Counts, type Outcome, type RunState, settledOutcome, type TaskPhase } from '../protocol/state.js'
+import { findBroken } from './bisect.js'
 import { FoldTo } from './fold-to.js'
+import type { InvariantName } from './invariants.js'
 
 /** What a log, or its beginning, comes to: plain data, and the same for the same lines in every later version. */
 export interface LogOutcome {
@@ -54,6 +57,29 @@ export function outcomeOf(lines: Iterable<string>, { version }: { readonly versi
     tasks,
     tasksDigest: sha256(JSON.stringify(tasks)),
   }
+}
+
+/** The first invariant that these lines break, up to `version`. */
+export interface BrokenInvariant {
+  readonly invariant: InvariantName
+  /** Of the run with the event that breaks it. */
+  readonly version: number
+  readonly problem: string
+}
+
+/** `null` if the lines, up to `version` if it is given, keep every invariant. Fails as `outcomeOf`. */
+export async function brokenIn(
+  lines: readonly string[],
+  { version = Number.POSITIVE_INFINITY }: { readonly version?: number } = {},
+): Promise<BrokenInvariant | null> {
+  const read = async function* (): AsyncGenerator<string[], void> {
+    yield [...lines]
+  }
+  const { runId } = outcomeOf(lines)
+  const { found } = await findBroken({ read }, runId as RunId)
+  if (found === null || found.broken === null || found.version > version) return null
+  const { invariant, problem } = found.broken
+  return { invariant, version: found.version, problem }
 }
 
 function tasksOf({ tasks, settled }: RunState): LogOutcome['tasks'] {

@@ -4,7 +4,7 @@ import { RepriseError } from '../protocol/errors.js'
 import type { RunId } from '../protocol/ids.js'
 import { loadRunAt } from './load-run-at.js'
 import { linesOf } from './log-copy.js'
-import { outcomeOf } from './outcome-of.js'
+import { brokenIn, outcomeOf } from './outcome-of.js'
 import { testSource } from './test-source.js'
 import type { Where } from './where.js'
 
@@ -32,7 +32,7 @@ const packedMax = 1024 * 1024
 
 /**
  * A regression test of what a run came to: the text of a vitest file that holds its log, checks the hash chain, replays it,
- * and asserts status, mode, tasks, counts, spend and head. It imports `@reprise/core/replay`, `vitest` and `node:` modules,
+ * and asserts status, mode, tasks, counts, spend and head, and the first invariant that it breaks, if it breaks one. It imports `@reprise/core/replay`, `vitest` and `node:` modules,
  * and is safe whatever the log holds. Holds the log in memory.
  *
  * `RUN_UNKNOWN`, `VERSION_UNKNOWN`, `LOG_CORRUPT`, `LOG_TOO_NEW`, `RUN_MISMATCH`; `INVALID_INPUT` for version 0 or a
@@ -53,14 +53,15 @@ export async function recordTest(
   const lines: string[] = []
   for await (const line of linesOf(log, runId)) if (lines.push(line) > last.index) break
   const outcome = outcomeOf(lines, { version: state.version })
+  const broken = await brokenIn(lines, { version: state.version })
   const text = lines.map((line) => `${line}\n`).join('')
   const head = { runId, version: state.version, commits: lines.length }
   if (logFile !== undefined) {
-    return { ...head, source: testSource(runId, outcome, { file: logFile }), log: gzipSync(text) }
+    return { ...head, source: testSource(runId, outcome, broken, { file: logFile }), log: gzipSync(text) }
   }
-  if (text.length <= plainMax) return { ...head, source: testSource(runId, outcome, { lines }), log: null }
+  if (text.length <= plainMax) return { ...head, source: testSource(runId, outcome, broken, { lines }), log: null }
   const packed = gzipSync(text).toString('base64')
-  if (packed.length <= packedMax) return { ...head, source: testSource(runId, outcome, { packed }), log: null }
+  if (packed.length <= packedMax) return { ...head, source: testSource(runId, outcome, broken, { packed }), log: null }
   throw new RepriseError(
     'TOO_LARGE',
     `The log of run ${runId} up to version ${state.version} has ${packed.length} characters even when packed, and a test holds at most ${packedMax}. Put it into a file beside the test (logFile), or record an earlier version.`,

@@ -1,5 +1,5 @@
 import type { RunId } from '../protocol/ids.js'
-import type { LogOutcome } from './outcome-of.js'
+import type { BrokenInvariant, LogOutcome } from './outcome-of.js'
 
 /** Where a test has its log: in itself, line by line or packed, or in a file beside it. */
 export type LogPlace = { readonly lines: readonly string[] } | { readonly packed: string } | { readonly file: string }
@@ -9,12 +9,12 @@ const listedMax = 500
 const base64Columns = 108
 
 /** The text of a vitest file. Everything from the log is in string literals that nothing can break out of. */
-export function testSource(runId: RunId, outcome: LogOutcome, place: LogPlace): string {
+export function testSource(runId: RunId, outcome: LogOutcome, broken: BrokenInvariant | null, place: LogPlace): string {
   const { tasks, ...others } = outcome
   const expected: Partial<LogOutcome> = tasks.length <= listedMax ? outcome : others
   return `// Recorded by reprise: run ${runId} up to version ${outcome.version}. The log is replayed, and must come to the same.
 ${imports(place)}
-import { outcomeOf } from '@reprise/core/replay'
+import { brokenIn, outcomeOf } from '@reprise/core/replay'
 import { expect, it } from 'vitest'
 
 ${log(place)}
@@ -22,6 +22,10 @@ ${log(place)}
 it(${literal(`run ${runId} replays to what it came to at version ${outcome.version}`)}, () => {
   // Fails with LOG_CORRUPT if one byte of the log is another.
   expect(outcomeOf(lines, { version: ${outcome.version} })).toMatchObject(${object(expected)})
+})
+
+it(${literal(`run ${runId} ${broken === null ? 'keeps every invariant' : `breaks ${broken.invariant}`}`)}, async () => {
+  expect(await brokenIn(lines, { version: ${outcome.version} })).toEqual(${literal(broken)})
 })
 `.replaceAll('\n\n\n', '\n\n')
 }

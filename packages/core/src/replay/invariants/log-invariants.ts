@@ -32,6 +32,8 @@ export const logInvariants = {
             // The commit that takes the lock is fenced by its place in the log.
             mayAppend = true
           } else if (event.type === 'lock-released') holder = null
+          // Nobody can hold it sooner. The lock stands next to it, unless the log was forked in between.
+          else if (event.type === 'run-opened') mayAppend = true
           else if (event.type === 'run-forked') {
             // Whoever forks a run makes another one, and holds neither.
             holder = null
