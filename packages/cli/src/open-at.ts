@@ -25,11 +25,11 @@ export async function openAt(text: string, cwd: string, { to = 'read' }: OpenAtO
 
 async function openServers(address: Extract<Address, { kind: 'nats' }>, to: OpenAtOptions['to']): Promise<Adapter> {
   const { openNats } = await import('@reprise/adapter-nats')
-  const { servers, prefix, credentials } = address
+  const { servers, prefix, inboxPrefix, credentials } = address
   return openNats({
     servers,
     createStreams: to === 'create',
-    connection: credentials,
+    connection: { ...credentials, ...(inboxPrefix !== undefined && { inboxPrefix }) },
     ...(prefix !== undefined && { prefix }),
   })
 }

@@ -1,12 +1,11 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Readable, Writable } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { main } from '../src/main.js'
 import { registry } from '../src/registry.js'
 import { brokenFolder, contentsOf } from './broken-logs/folder.js'
 import { brokenLogs } from './broken-logs/kinds.js'
+import { inProcess } from './in-process.js'
 
 // Every command that looks at one run, on every kind of broken log. In this process: what a bug looks like is the same.
 
@@ -29,20 +28,6 @@ beforeAll(async () => {
 })
 afterAll(() => folder.remove())
 
-async function ended(args: readonly string[]) {
-  const said = { stdout: '', stderr: '' }
-  const into = (name: keyof typeof said) =>
-    new Writable({
-      write(chunk: Buffer, _encoding, done) {
-        said[name] += chunk.toString()
-        done()
-      },
-    })
-  const world = { args, cwd: folder.dir, env: {}, stdin: Readable.from([]), signal: new AbortController().signal }
-  const code = await main({ ...world, stdout: into('stdout'), stderr: into('stderr') })
-  return { code, ...said }
-}
-
 const looking = registry.filter(({ name, group }) => ['look', 'why'].includes(group) && !besides.has(name))
 
 describe.each(looking.map(({ name }) => name))('%s', (name) => {
@@ -57,7 +42,10 @@ describe.each(looking.map(({ name }) => name))('%s', (name) => {
     const wrong: unknown[] = []
     for (const run of Object.keys(brokenLogs)) {
       const { kind } = folder.logs[run] ?? expect.fail()
-      const { code, stdout, stderr } = await ended([...name.split(' '), run, ...(more[name] ?? []), '--at', folder.dir])
+      const { code, stdout, stderr } = await inProcess(
+        [...name.split(' '), run, ...(more[name] ?? []), '--at', folder.dir],
+        folder.dir,
+      )
       const expected = exits[kind ?? 'none'] ?? [1]
       const isClear = kind === null || /^reprise: .{30,}/m.test(stderr) || stdout !== ''
       if (!expected.includes(code) || !isClear || /a bug|\n +at /.test(stderr + stdout))

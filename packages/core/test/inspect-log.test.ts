@@ -49,6 +49,27 @@ function chained(records: CommitRecord[], from: number, change: (text: string) =
   return result
 }
 
+/** What happened to a log, what that is called, which commit is the first bad one, and how to do it. */
+const damages: [string, string, number, (all: CommitRecord[]) => CommitRecord[]][] = [
+  ['changed', 'changed', 1, (all) => all.with(1, edited(all[1], '"resumed"', '"resumes"'))],
+  ['dropped', 'missing', 1, (all) => all.toSpliced(1, 1)],
+  ['exchanged with the next', 'reordered', 1, (all) => all.with(1, all[2]!).with(2, all[1]!)],
+  ['written over the next', 'missing', 2, (all) => all.with(2, all[1]!)],
+  [
+    'rewritten alone',
+    'forked',
+    3,
+    (all) =>
+      all.with(
+        2,
+        rewritten(all[2], (text) => text.replace('t1', 't9')),
+      ),
+  ],
+  ['of a later library', 'too-new', 3, (all) => chained(all, 3, (text) => text.replace('note-added', 'note-sung'))],
+  ['impossible', 'impossible', 3, (all) => chained(all, 3, (text) => text.replace('note-added', 'task-cancelled'))],
+  ['replaced by what another project wrote', 'foreign', 2, (all) => all.with(2, { ...all[2]!, text: '{"level":1}' })],
+]
+
 describe('inspecting a log', () => {
   it('tells the length, version and ends of one that is right', async () => {
     const { report, records, version } = await inspected((all) => all)
@@ -69,25 +90,7 @@ describe('inspecting a log', () => {
     })
   })
 
-  it.each<[string, string, number, (all: CommitRecord[]) => CommitRecord[]]>([
-    ['changed', 'changed', 1, (all) => all.with(1, edited(all[1], '"resumed"', '"resumes"'))],
-    ['dropped', 'missing', 1, (all) => all.toSpliced(1, 1)],
-    ['exchanged with the next', 'reordered', 1, (all) => all.with(1, all[2]!).with(2, all[1]!)],
-    ['written over the next', 'missing', 2, (all) => all.with(2, all[1]!)],
-    [
-      'rewritten alone',
-      'forked',
-      3,
-      (all) =>
-        all.with(
-          2,
-          rewritten(all[2], (text) => text.replace('t1', 't9')),
-        ),
-    ],
-    ['of a later library', 'too-new', 3, (all) => chained(all, 3, (text) => text.replace('note-added', 'note-sung'))],
-    ['impossible', 'impossible', 3, (all) => chained(all, 3, (text) => text.replace('note-added', 'task-cancelled'))],
-    ['replaced by what another project wrote', 'foreign', 2, (all) => all.with(2, { ...all[2]!, text: '{"level":1}' })],
-  ])('names the first commit that was %s, and why', async (_, kind, commit, change) => {
+  it.each(damages)('names the first commit that was %s, and why', async (_, kind, commit, change) => {
     const { report, records } = await inspected(change)
     expect(report).toMatchObject({ ok: false, commits: commit, problem: { kind, commit } })
     expect(report.head).toBe(records[commit - 1]?.hash)

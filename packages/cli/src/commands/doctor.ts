@@ -65,8 +65,9 @@ removed, so there a key that every lease uses is published to instead. Rights ar
     const { adapter } = opened
     const { adapter: name, durable, findings: backend } = await adapter.diagnose({ measure: measured })
     const rights = await probeRights(adapter, role)
-    // Nothing can be removed from a log on NATS.
-    const canMeasure = measured && role === 'coordinator' && !/^(?:nats|tls):/.test(place)
+    // Nothing can be removed from a log on NATS; and who may not append measures nothing.
+    const isRight = rights.every(({ level }) => level !== 'problem')
+    const canMeasure = measured && role === 'coordinator' && isRight && !/^(?:nats|tls):/.test(place)
     const findings = [
       ...told('backend', backend),
       ...told('latency', canMeasure ? await measureLatencies(adapter) : []),

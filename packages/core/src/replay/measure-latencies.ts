@@ -33,11 +33,11 @@ export interface MeasureOptions {
  */
 export async function measureLatencies(adapter: Adapter, options: MeasureOptions = {}): Promise<Finding[]> {
   const { runtime = systemRuntime, stopwatch = stopwatchMs } = options
-  await removeLeftovers(adapter, runtime.now())
   const runId = `${scratchPrefix}${runtime.randomId()}` as RunId
   const findings: Finding[] = []
   let isThere = false
   try {
+    await removeLeftovers(adapter, runtime.now())
     const watcher = watchFor(adapter, runId, stopwatch)
     try {
       const took: number[] = []

@@ -17,6 +17,10 @@ interface Scratch {
 }
 
 const leaseTtlMs = 1_000
+const noArtifact = { path: `sha256/00/${'0'.repeat(64)}`, sha256: '0'.repeat(64), bytes: 1 }
+
+/** Helps a reader to say where a task is stuck; not every adapter gives a reader that right. */
+const inQueue = 'find attempts in the queue'
 
 const reading: Readonly<Record<string, Try>> = {
   'list runs': ({ log }) => firstOf(log.list()),
@@ -26,7 +30,7 @@ const reading: Readonly<Record<string, Try>> = {
   },
   'see who holds leases': ({ leases }) => firstOf(leases.holders('run/')),
   'look into inboxes': ({ inbox }, { runId }) => inbox.peek(runId, 1),
-  'find attempts in the queue': ({ queue }, { runId }) => queue.locate(runId, 'doctor' as TaskId, 1),
+  [inQueue]: ({ queue }, { runId }) => queue.locate(runId, 'doctor' as TaskId, 1),
 }
 
 const holding = (kind: 'run' | 'worker'): Try => {
@@ -45,7 +49,13 @@ const tries: Readonly<Record<BackendRole, Readonly<Record<string, Try>>>> = {
     'take attempts back': ({ queue }, { runId }) => queue.withdraw(runId, 'doctor' as TaskId, 1),
     'read snapshots': ({ snapshots }, { runId }) => firstOf(snapshots?.load(runId) ?? nothing()),
   },
-  worker: { 'show that it is alive': holding('worker') },
+  worker: {
+    'look for artifacts': ({ artifacts }) => artifacts?.check(noArtifact, 1) ?? Promise.resolve(),
+    // On NATS the queue itself tells who is alive, and workers have no right to leases.
+    'show that it is alive': async (adapter, scratch) => {
+      if (!adapter.name.includes('nats')) await holding('worker')(adapter, scratch)
+    },
+  },
 }
 
 const untried: Readonly<Record<BackendRole, string>> = {
@@ -75,7 +85,17 @@ export async function probeRights(
   return [{ name: 'rights', level: 'ok', message: `This user may do what a ${role} needs: ${may}.${untried[role]}` }]
 }
 
-const missing = (role: BackendRole, what: string, why: string): Finding => ({
+const missing = (role: BackendRole, what: string, why: string): Finding =>
+  role === 'reader' && what === inQueue ? notTold(why) : must(role, what, why)
+
+const notTold = (why: string): Finding => ({
+  name: 'rights',
+  level: 'warning',
+  message: `This user may not ${inQueue}: what waits there, and for whom, is not told. ${why}`,
+  remedy: 'Ask as a coordinator when a task is stuck in the queue.',
+})
+
+const must = (role: BackendRole, what: string, why: string): Finding => ({
   name: 'rights',
   level: 'problem',
   message: `A ${role} must ${what}, and this user may not: ${why}`,
