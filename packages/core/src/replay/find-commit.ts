@@ -61,8 +61,8 @@ function nextLook(low: Known, high: Known, where: number, step: number, side: 'l
   return side === 'low' ? low.index + step : high.index - step
 }
 
-/** One commit, checked against its own hash. */
-async function commitAt(log: CommitLog, runId: RunId, index: number): Promise<Commit | null> {
+/** One commit, checked against its own hash; `null` if there is none. */
+export async function commitAt(log: CommitLog, runId: RunId, index: number): Promise<Commit | null> {
   for await (const lines of log.read(runId, index)) {
     const line = lines[0]
     if (line !== undefined) return readCommit(line, index)
