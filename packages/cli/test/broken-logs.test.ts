@@ -44,7 +44,7 @@ describe.each(looking.map(({ name }) => name))('%s', (name) => {
       const { kind } = folder.logs[run] ?? expect.fail()
       const { code, stdout, stderr } = await inProcess(
         [...name.split(' '), run, ...(more[name] ?? []), '--at', folder.dir],
-        folder.dir,
+        { cwd: folder.dir },
       )
       const expected = exits[kind ?? 'none'] ?? [1]
       const isClear = kind === null || /^reprise: .{30,}/m.test(stderr) || stdout !== ''

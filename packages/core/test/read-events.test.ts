@@ -110,6 +110,28 @@ describe('reading the events of a run', () => {
   })
 })
 
+describe('reading a run whose log is damaged', () => {
+  it('gives everything before the damage, then says where it is', async () => {
+    const { log } = await loggedRun([
+      ...story.slice(0, 30),
+      (story[30] ?? '').replace('"v":1', '"v":2'),
+      ...story.slice(31),
+    ])
+    const seen: number[] = []
+    const reading = (async () => {
+      for await (const { version } of (await readEvents(log, runId)) ?? []) seen.push(version)
+    })()
+    await expect(reading).rejects.toMatchObject({ code: 'LOG_CORRUPT', details: { index: 30 } })
+    expect(seen).toEqual(all.filter(({ index }) => index < 30).map(({ version }) => version))
+  })
+
+  it('does not need a head that can be told', async () => {
+    const { log } = await loggedRun(story)
+    const headless: CommitLog = { ...log, head: () => Promise.reject(new Error('nobody knows')) }
+    expect(await eventsOf(headless)).toEqual(all)
+  })
+})
+
 describe('following a run', () => {
   const never = new AbortController().signal
 

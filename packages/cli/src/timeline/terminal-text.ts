@@ -3,6 +3,7 @@ import { displayWidth, fitWidth } from '../output/display-width.js'
 import type { Ink } from '../output/markup.js'
 import type { Style } from '../output/style.js'
 import { duration } from '../output/times.js'
+import { wrap } from '../output/wrap.js'
 import { clip, type Fate } from './attempt-text.js'
 import { type LaneCell, laneCells, longestIn } from './lane-cells.js'
 import { remarksOf } from './remarks.js'
@@ -77,7 +78,7 @@ export function terminalText(timeline: Timeline, style: Style, { width, lanesMax
     '',
     ...legendOf(timeline, most, style, signs, width),
   ]
-  return [...lines, ...remarksOf(timeline).flatMap((remark) => wrapped(remark, width))].join('\n')
+  return [...lines, ...remarksOf(timeline).flatMap((remark) => wrap(remark, width))].join('\n')
 }
 
 interface Signs {
@@ -193,13 +194,3 @@ function legendOf(timeline: Timeline, most: number, style: Style, signs: Signs, 
 
 const fitted = (text: string, width: number, style: Style): string =>
   style.unicode ? fitWidth(text, width) : text.slice(0, width)
-
-function wrapped(text: string, width: number): string[] {
-  const lines: string[] = []
-  for (const word of text.split(' ')) {
-    const last = lines.at(-1)
-    if (last !== undefined && last.length + word.length + 1 <= width) lines[lines.length - 1] = `${last} ${word}`
-    else lines.push(word)
-  }
-  return lines
-}

@@ -11,7 +11,7 @@ export const fateColours: Readonly<Record<Fate, readonly [light: string, dark: s
   expired: ['#a3195b', '#ff78b4'],
 }
 
-export const modeColours: Readonly<Record<string, readonly [light: string, dark: string]>> = {
+const modeColours: Readonly<Record<string, readonly [light: string, dark: string]>> = {
   recovering: ['#b39ddb', '#7e57c2'],
   dispatching: ['#90caf9', '#1e69b3'],
   awaiting: ['#e3e3e8', '#3a3a42'],

@@ -53,5 +53,5 @@ function beginAt(line: string, index: number): { chain: ChainReader; commit: Com
 }
 
 /** Whether a commit closes its run: nothing follows. */
-export const closes = ({ events }: Commit): boolean =>
+const closes = ({ events }: Commit): boolean =>
   events.some(({ type }) => type === 'run-completed' || type === 'run-failed')

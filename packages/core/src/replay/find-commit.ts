@@ -22,24 +22,29 @@ export async function findCommit(log: CommitLog, runId: RunId, newest: Commit, p
   const where = 'version' in point ? point.version : epochMs(point.at)
   const placeOf = (commit: Commit) => ('version' in point ? commit.version : epochMs(commit.at))
   if (placeOf(newest) < where) return newest.index
+  const first = await commitAt(log, runId, 0)
+  if (first === null || placeOf(first) >= where) return 0
   // `low` does not reach the point, `high` does.
-  let low: Known = { index: -1, place: 'version' in point ? 0 : Number.NaN }
+  let low: Known = { index: 0, place: placeOf(first) }
   let high: Known = { index: newest.index, place: placeOf(newest) }
-  for (let looks = 0; looks < looksMax && high.index - low.index > nearEnough; looks++) {
-    const index = between(low, high, where, looks)
-    const commit = await commitAt(log, runId, index)
+  const near = Math.max(nearLeast, Math.floor(newest.index / 64))
+  let [step, side]: [number, 'low' | 'high' | null] = [near, null]
+  for (let looks = 0; looks < looksMax && high.index - low.index > near; looks++) {
+    const commit = await commitAt(log, runId, nextLook(low, high, where, step, side))
     // Removed meanwhile: whoever reads on is told.
     if (commit === null) return 0
-    const found = { index, place: placeOf(commit) }
-    if (found.place < where) low = found
+    const found = { index: commit.index, place: placeOf(commit) }
+    side = found.place < where ? 'low' : 'high'
+    if (side === 'low') low = found
     else high = found
+    if (looks > 0) step *= 4
   }
   return low.index + 1
 }
 
-const looksMax = 24
-/** Reading so many commits costs less than another look. */
-const nearEnough = 128
+const looksMax = 40
+/** Reading so many commits costs less than another look; in a long log, which some adapters have to scan to look, more. */
+const nearLeast = 128
 
 /** Where a commit lies: events, or milliseconds. */
 interface Known {
@@ -47,16 +52,17 @@ interface Known {
   readonly place: number
 }
 
-/** Where it would lie if the log grew evenly; every other time the middle, so that an uneven one costs no more than that. */
-function between(low: Known, high: Known, where: number, looks: number): number {
-  const even = (where - low.place) / (high.place - low.place)
-  const share = looks % 2 === 1 || !Number.isFinite(even) ? 0.5 : even
-  const index = low.index + Math.round((high.index - low.index) * share)
-  return Math.min(Math.max(index, low.index + 1), high.index - 1)
+/** First where the point lies if the log grew evenly, then farther and farther from there on its other side, then halves. */
+function nextLook(low: Known, high: Known, where: number, step: number, side: 'low' | 'high' | null): number {
+  const wide = high.index - low.index
+  const even = Math.round((wide * (where - low.place)) / (high.place - low.place))
+  if (side === null) return low.index + Math.min(Math.max(even, 1), wide - 1)
+  if (step >= wide / 2) return low.index + Math.floor(wide / 2)
+  return side === 'low' ? low.index + step : high.index - step
 }
 
-/** One commit, checked against its own hash. */
-async function commitAt(log: CommitLog, runId: RunId, index: number): Promise<Commit | null> {
+/** One commit, checked against its own hash; `null` if there is none. */
+export async function commitAt(log: CommitLog, runId: RunId, index: number): Promise<Commit | null> {
   for await (const lines of log.read(runId, index)) {
     const line = lines[0]
     if (line !== undefined) return readCommit(line, index)

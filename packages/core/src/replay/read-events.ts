@@ -3,7 +3,7 @@ import type { CommitLog } from '../ports/commit-log.js'
 import type { Cause, Commit, EventType, RunEvent } from '../protocol/events.js'
 import type { RunId } from '../protocol/ids.js'
 import { commitsFrom } from './commits-from.js'
-import { findCommit, newestCommit, type RunPoint } from './find-commit.js'
+import { commitAt, findCommit, newestCommit, type RunPoint } from './find-commit.js'
 
 export interface ReadEventsOptions {
   /** Only events of these types. */
@@ -43,12 +43,18 @@ export async function readEvents(
   runId: RunId,
   options: ReadEventsOptions = {},
 ): Promise<AsyncGenerator<LoggedEvent> | null> {
+  const { since, last } = options
+  if (since === undefined && last === undefined) {
+    // Without a look at the head: of a log that is damaged farther behind, everything before the damage is given.
+    const first = await commitAt(log, runId, 0)
+    return first === null ? null : wanted(log, runId, { from: 0, behind: 0, upTo: Number.POSITIVE_INFINITY }, options)
+  }
   const newest = await newestCommit(log, runId)
   if (newest === null) return null
-  const from = options.since === undefined ? 0 : await findCommit(log, runId, newest, options.since)
-  return options.last === undefined
+  const from = since === undefined ? 0 : await findCommit(log, runId, newest, since)
+  return last === undefined
     ? wanted(log, runId, { from, behind: 0, upTo: Number.POSITIVE_INFINITY }, options)
-    : lastWanted(log, runId, { from, newest, last: options.last }, options)
+    : lastWanted(log, runId, { from, newest, last }, options)
 }
 
 interface Range {

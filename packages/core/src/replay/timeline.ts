@@ -184,7 +184,7 @@ function end(stretch: Open<Stretch> | undefined, mark: LogMark): void {
 }
 
 /** Whether the worker's clock is seen not to agree with the coordinator's. */
-export function isSkewed(span: AttemptSpan): boolean {
+function isSkewed(span: AttemptSpan): boolean {
   const { toStart, work, toRecord } = latenciesOf(span)
   return (toStart ?? 0) < 0 || (work ?? 0) < 0 || (toRecord ?? 0) < 0
 }
