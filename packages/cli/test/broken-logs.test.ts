@@ -48,7 +48,7 @@ describe.each(looking.map(({ name }) => name))('%s', (name) => {
         [...name.split(' '), run, ...(more[name] ?? []), '--at', folder.dir],
         { cwd: folder.dir },
       )
-      const expected = kind === 'impossible' && foldNothing.has(name) ? [0] : (exits[kind ?? 'none'] ?? [1])
+      const expected = run === 'impossible' && foldNothing.has(name) ? [0] : (exits[kind ?? 'none'] ?? [1])
       const isClear = kind === null || /^reprise: .{30,}/m.test(stderr) || stdout !== ''
       if (!expected.includes(code) || !isClear || /a bug|\n +at /.test(stderr + stdout))
         wrong.push({ run, code, stdout, stderr })
