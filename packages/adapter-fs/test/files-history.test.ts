@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { policySchema } from '@reprise/core'
 import type { CommitRecord } from '@reprise/core/adapter'
-import { loadRunAt } from '@reprise/core/replay'
+import { diffRun, loadRunAt } from '@reprise/core/replay'
 import { encodeCommit, genesisHash } from '@reprise/core/testing'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type FilesAdapter, openFiles } from '../src/index.js'
@@ -31,7 +31,12 @@ function longLog(word: string): CommitRecord[] {
     version += events.length
     const [index, prev] = [records.length, records.at(-1)?.hash ?? genesisHash]
     const header = { index, version, epoch: 2, at: '2030-01-01T00:00:00.000Z', actor: 'test', prev }
-    records.push(encodeCommit(header, events.map((event) => JSON.stringify(event))))
+    records.push(
+      encodeCommit(
+        header,
+        events.map((event) => JSON.stringify(event)),
+      ),
+    )
   }
   const event = (type: string, data: object) => ({ type, v: 1, data })
   const holder = { id: 'coordinator:test:1:0', host: 'test', pid: 1 }
@@ -67,7 +72,10 @@ const lookBack = async (dir: string, version: number) => {
   return loadRunAt(log, run, { version }, { snapshots, history })
 }
 
-const keptIn = (dir: string) => readdirSync(join(dir, 'runs', run, 'history')).map(Number).sort((a, b) => a - b)
+const keptIn = (dir: string) =>
+  readdirSync(join(dir, 'runs', run, 'history'))
+    .map(Number)
+    .sort((a, b) => a - b)
 
 describe('states that are kept while looking back', () => {
   it('give the same state at every version as the whole log, and are begun with', async () => {
@@ -85,6 +93,29 @@ describe('states that are kept while looking back', () => {
       expect(near.basis.snapshotVersion).toBe(kept.findLast((each) => each <= version) ?? 0)
     }
     expect(keptIn(dir)).toEqual(kept)
+  })
+
+  it('give the same differences as the whole log, and are begun with', async () => {
+    const dir = await folderWith(records)
+    await lookBack(dir, 59_990)
+    const [early = 0, late = 0] = keptIn(dir)
+    for (const [a, b] of [
+      [early - 5, late + 7],
+      [early, early],
+      [late, late + 3],
+      [59_000, 10],
+    ] as const) {
+      const { log, snapshots, history } = await open(dir)
+      const whole = await diffRun(log, run, { version: a }, { version: b })
+      expect(await diffRun(log, run, { version: a }, { version: b }, { snapshots, history })).toEqual(whole)
+    }
+    const bytes = readFileSync(logPath(dir, run))
+    bytes.fill('#', 0, 100)
+    writeFileSync(logPath(dir, run), bytes)
+    const { log, history } = await open(dir)
+    const near = await diffRun(log, run, { version: late + 1 }, { version: late + 30 }, { history })
+    expect(near.events.total).toBe(29)
+    expect(await codeOf(() => diffRun(log, run, { version: 1 }, { version: 30 }, { history }))).toBe('LOG_CORRUPT')
   })
 
   it('spare the log in front of them', async () => {

@@ -16,7 +16,8 @@ export const diff = defineCommand({
 it is doing, who holds it, success criteria, counts, spend, tasks that came in, changed or were settled, and how many events
 of which type lie between. ${whereHelp}
 
-One pass over the log up to the later place, every commit checked; no snapshot is used. Changes nothing.`,
+One pass over the log up to the later place, from the nearest snapshot that is not behind the earlier one; every commit that is
+read is checked. Changes nothing.`,
   examples: [
     { line: 'diff digest-src 40', says: 'what has happened since version 40' },
     { line: 'diff digest-src -5', says: 'what the newest five events changed' },
@@ -28,9 +29,9 @@ One pass over the log up to the later place, every commit checked; no snapshot i
     const runId = runIdOf(args.RUN)
     const [from, to] = [readWhere(args.A), readWhere(args.B ?? 'HEAD')]
     const listedMax = options.list === undefined ? 100 : wholeNumber(options.list, '--list', 0, 1_000_000)
-    const { log } = await context.open()
+    const { log, snapshots, history } = await context.open()
     try {
-      return await diffRun(log, runId, from, to, { listedMax })
+      return await diffRun(log, runId, from, to, { listedMax, snapshots, history })
     } catch (error) {
       throw isRepriseError(error, 'RUN_UNKNOWN') ? unknownRun(runId, context.place) : error
     }

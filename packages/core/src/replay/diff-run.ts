@@ -1,6 +1,8 @@
 import { unknownRun, upcastCommit } from '../coordinator/load-run.js'
+import { checkAnchor, type LoadedSnapshot, loadSnapshot } from '../coordinator/load-snapshot.js'
 import { forkState } from '../flow/fork-state.js'
 import { initialState } from '../flow/reduce-event.js'
+import { SnapshotDoubt } from '../flow/snapshot-reader.js'
 import { ChainReader } from '../log/chain-reader.js'
 import type { CommitLog } from '../ports/commit-log.js'
 import type { EventType } from '../protocol/events.js'
@@ -9,27 +11,55 @@ import { checkIsLogOf } from './check-is-log-of.js'
 import { type DiffOptions, diffStates, type StateDiff } from './diff-states.js'
 import { FoldTo } from './fold-to.js'
 import { loadRunAt } from './load-run-at.js'
+import { type LoadAtOptions, nearestSnapshot } from './nearest-snapshot.js'
 import { beforeOpening, type Stop, stopOf, unknownVersion, type Where } from './where.js'
+
+export interface DiffRunOptions extends DiffOptions, Pick<LoadAtOptions, 'snapshots' | 'history'> {}
 
 /**
  * What changed in a run between two places of its log, the earlier one first, whichever is named first, and how many
- * events of which type lie between. One pass over the log up to the later one, every commit checked. `RUN_UNKNOWN` and
- * `VERSION_UNKNOWN` as `loadRunAt`.
+ * events of which type lie between. One pass over the log up to the later one, from the nearest snapshot that is not
+ * behind the earlier one; every commit that is read is checked. `RUN_UNKNOWN` and `VERSION_UNKNOWN` as `loadRunAt`.
  */
 export async function diffRun(
   log: CommitLog,
   runId: RunId,
   from: Where,
   to: Where,
-  options: DiffOptions = {},
+  options: DiffRunOptions = {},
 ): Promise<StateDiff> {
-  const [first, second] = await inOrder(log, runId, from, to)
-  const chain = new ChainReader()
-  const early = new FoldTo(first, initialState())
+  const [first, second] = await inOrder(log, runId, from, to, options)
+  try {
+    const nearest = 'version' in first ? await nearestSnapshot(runId, first.version, options) : null
+    const start = nearest === null ? null : await loadSnapshot(nearest, runId)
+    if (start !== null && 'version' in first && start.position.version <= first.version) {
+      return await diffFrom(start, log, runId, [first, second], options)
+    }
+  } catch {
+    // Whatever it was: reading all of the log says what is wrong, and where.
+  }
+  return await diffFrom(null, log, runId, [first, second], options)
+}
+
+async function diffFrom(
+  start: LoadedSnapshot | null,
+  log: CommitLog,
+  runId: RunId,
+  [first, second]: readonly [Stop, Stop],
+  options: DiffOptions,
+): Promise<StateDiff> {
+  const chain = start === null ? new ChainReader() : ChainReader.behind(start.position)
+  const early = new FoldTo(first, start?.state ?? initialState())
+  let anchor = start?.position ?? null
   let late: FoldTo | null = null
   const types = new Map<EventType, number>()
-  read: for await (const lines of log.read(runId)) {
+  read: for await (const lines of log.read(runId, anchor === null ? 0 : anchor.commits - 1)) {
     for (const line of lines) {
+      if (anchor !== null) {
+        checkAnchor(line, anchor)
+        anchor = null
+        continue
+      }
       const commit = upcastCommit(chain.next(line))
       let skip = 0
       if (late === null) {
@@ -44,6 +74,7 @@ export async function diffRun(
       if (!isMore) break read
     }
   }
+  if (anchor !== null) throw new SnapshotDoubt('the log ends before the commit of which it is')
   if (chain.commits === 0) throw unknownRun(runId)
   await checkIsLogOf(log, runId, early.state.runId)
   const end = late ?? early
@@ -58,11 +89,17 @@ export async function diffRun(
 }
 
 /** A time and a version can only be put in order by reading. */
-async function inOrder(log: CommitLog, runId: RunId, from: Where, to: Where): Promise<[Stop, Stop]> {
+async function inOrder(
+  log: CommitLog,
+  runId: RunId,
+  from: Where,
+  to: Where,
+  options: LoadAtOptions,
+): Promise<[Stop, Stop]> {
   let [a, b] = [await stopOf(log, runId, from), await stopOf(log, runId, to)]
   if ('at' in a && 'at' in b) return a.at <= b.at ? [a, b] : [b, a]
-  if ('at' in a) a = { version: (await loadRunAt(log, runId, a)).state.version }
-  if ('at' in b) b = { version: (await loadRunAt(log, runId, b)).state.version }
+  if ('at' in a) a = { version: (await loadRunAt(log, runId, a, options)).state.version }
+  if ('at' in b) b = { version: (await loadRunAt(log, runId, b, options)).state.version }
   return a.version <= b.version ? [a, b] : [b, a]
 }
 
