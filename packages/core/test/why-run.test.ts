@@ -185,15 +185,18 @@ describe('why a run waits', () => {
     expect(first(why)?.[0]?.text).toMatch(/^worker w-1 has attempt 1 of task t1 since .*, due /)
   })
 
-  it('calls a worker silent that gives no heartbeat any more', async () => {
-    const { stage } = await begin({ attemptTimeoutMs: 3_600_000 })
+  it('calls a worker silent that gives no heartbeat any more, and asks for another if none is known', async () => {
+    const { stage, run } = await begin({ attemptTimeoutMs: 3_600_000 })
     const { adapter, runtime } = stage.process()
     await busyWorker(stage, { adapter, runtime, claimTtlMs: 300_000 })
     runtime.pause()
     await later(stage, 100_000)
     const why = await whyOf(stage)
-    expect(groupsOf(why)).toEqual(['silent: wait'])
+    expect(groupsOf(why)).toEqual(['silent: act'])
     expect(first(why)?.[0]?.text).toMatch(/gives no heartbeat since 20/)
+    await busyWorker(stage, { workerId: 'w-2', lanes: ['default'] })
+    await stage.clock.run(run.dispatch(request('t2')))
+    expect(groupsOf(await whyOf(stage))).toEqual(['silent: wait', 'working: wait'])
   })
 
   it('says that an attempt was never offered when its coordinator was killed before it could', async () => {
