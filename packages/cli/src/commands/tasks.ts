@@ -2,6 +2,7 @@ import { listTasks, type TaskRow, taskPlaces, taskRowSchema } from '@reprise/cor
 import { defineCommand } from '../command.js'
 import type { Ink } from '../output/markup.js'
 import type { Style } from '../output/style.js'
+import { wrapped } from '../output/wrapped.js'
 import { runIdOf, wholeNumber } from '../read-values.js'
 
 const openPlaces = ['planned', 'out', 'received', 'stopped'] as const
@@ -52,6 +53,7 @@ export const tasks = defineCommand({
     })
     let told = 0
     for await (const row of list) {
+      if (context.signal.aborted) return
       if (told === limit) {
         await context.out.note(`There are more than ${limit}.`)
         return
@@ -86,5 +88,5 @@ function rowText(row: TaskRow, style: Style): string {
   ].filter((fact) => fact !== '')
   const what = kind === null ? '' : ` ${style.ink('dim', style.text(lane === 'default' ? kind : `${kind}@${lane}`))}`
   const head = `${style.ink(inks[place], place.padEnd(9))}  ${style.text(taskId)}${what}`
-  return facts.length === 0 ? head : `${head}  ${facts.join(', ')}`
+  return wrapped(style, facts.join(', '), facts.length === 0 ? head : `${head}  `, 11)
 }
