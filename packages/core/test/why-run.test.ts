@@ -351,6 +351,22 @@ describe('why a run waits', () => {
     expect(groupOf(why, 'out')).toMatchObject({ total: 40, needs: 'wait' })
   })
 
+  it('stops asking as soon as it is aborted', async () => {
+    const { stage } = await begin()
+    const { adapter, runtime } = stage.process()
+    const stop = new AbortController()
+    const hang = (): Promise<never> => new Promise(() => {})
+    const deaf = { ...adapter, queue: { ...adapter.queue, locate: hang } }
+    const since = stage.clock.now()
+    const asking = whyRun({ adapter: deaf, runId, runtime, signal: stop.signal })
+    const refused = expect(asking).rejects.toMatchObject({ code: 'ABORTED' })
+    await stage.clock.advance(100)
+    stop.abort()
+    await stage.clock.settle()
+    await refused
+    expect(stage.clock.now() - since).toBe(100)
+  })
+
   it('lists five of each kind and counts all, however many there are, and asks for 32 attempts', async () => {
     const { stage } = await begin({ inFlightMax: 200 }, requests(1_000))
     await later(stage)

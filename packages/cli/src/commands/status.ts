@@ -14,7 +14,7 @@ export const status = defineCommand({
   output: 'document',
   schema: runOverviewSchema,
   run: async (context, { args }): Promise<RunOverview> =>
-    runOverview({ adapter: await context.open(), runId: runIdOf(args.RUN) }),
+    runOverview({ adapter: await context.open(), runId: runIdOf(args.RUN), signal: context.signal }),
   human: (run, style) =>
     wrappedPairs(style, [
       ['run', style.ink('bold', style.text(run.runId))],

@@ -29,7 +29,7 @@ export const task = defineCommand({
   output: 'document',
   schema,
   run: async (context, { args, options }): Promise<Shown> => {
-    const ids = { runId: runIdOf(args.RUN), taskId: taskIdOf(args.TASK) }
+    const ids = { runId: runIdOf(args.RUN), taskId: taskIdOf(args.TASK), signal: context.signal }
     return { ...(await taskDetails({ adapter: await context.open(), ...ids })), full: options.full }
   },
   human: (found, style) =>

@@ -34,8 +34,8 @@ export const why = defineCommand({
   run: async (context, { args }): Promise<RunWhy | TaskWhy> => {
     const runId = runIdOf(args.RUN)
     const taskId = args.TASK === undefined ? undefined : taskIdOf(args.TASK)
-    const adapter = await context.open()
-    const found = taskId === undefined ? await whyRun({ adapter, runId }) : await whyTask({ adapter, runId, taskId })
+    const asked = { adapter: await context.open(), runId, signal: context.signal }
+    const found = taskId === undefined ? await whyRun(asked) : await whyTask({ ...asked, taskId })
     if (found.verdict === 'act') context.exitWith('problem')
     if (found.verdict === 'not-there') context.exitWith('notFound')
     return found
