@@ -159,16 +159,19 @@ describe('what is asked wrongly', () => {
     await run.close()
     const lines = [
       ['why', 'no-run'],
+      ['tasks', 'no-run'],
       ['task', runId, 'nope'],
       ['why', 'no id'],
     ]
     const ended = await Promise.all(lines.map((line) => reprise([...line, '--at', at])))
-    expect(ended.map(({ code }) => code)).toEqual([3, 3, 2])
+    expect(ended.map(({ code }) => code)).toEqual([3, 3, 3, 2])
     for (const { stdout, stderr } of ended) {
       expect(stdout).toBe('')
       expect(stderr).toMatch(/^reprise: /)
     }
-    expect(ended[1]?.stderr).toContain(`reprise why ${runId} nope`)
+    expect(ended[0]?.stderr).toContain(`There is no run no-run in ${at}`)
+    expect(ended[1]?.stderr).toContain(`There is no run no-run in ${at}`)
+    expect(ended[2]?.stderr).toContain(`reprise why ${runId} nope`)
 
     const [never, kept, whole, stands] = await Promise.all([
       repriseJson(['why', runId, 'nope', '--at', at]),

@@ -1,5 +1,6 @@
 import { listTasks, type TaskRow, taskPlaces, taskRowSchema } from '@reprise/core/replay'
 import { defineCommand } from '../command.js'
+import { ofKnownRun } from '../known-run.js'
 import type { Ink } from '../output/markup.js'
 import type { Style } from '../output/style.js'
 import { wrapped } from '../output/wrapped.js'
@@ -52,16 +53,22 @@ export const tasks = defineCommand({
       ...(lane !== undefined && { lane }),
     })
     let told = 0
-    for await (const row of list) {
-      if (context.signal.aborted) return
-      if (told === limit) {
-        await context.out.note(`There are more than ${limit}.`)
-        return
+    try {
+      for (;;) {
+        const { done, value: row } = await ofKnownRun(context, runId, () => list.next())
+        if (done || context.signal.aborted) break
+        if (told === limit) {
+          await context.out.note(`There are more than ${limit}.`)
+          break
+        }
+        yield row
+        told++
       }
-      yield row
-      told++
+    } finally {
+      await list.return()
     }
-    if (told === 0 && !context.json) await context.out.note(`There is no such task in run ${runId}.`)
+    if (told === 0 && !context.json && !context.signal.aborted)
+      await context.out.note(`There is no such task in run ${runId}.`)
   },
   human: rowText,
 })

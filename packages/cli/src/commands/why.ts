@@ -1,6 +1,7 @@
 import { type RunWhy, runWhySchema, type TaskWhy, taskWhySchema, whyRun, whyTask } from '@reprise/core/replay'
 import { z } from 'zod'
 import { defineCommand } from '../command.js'
+import { ofKnownRun } from '../known-run.js'
 import { chainText, eventsText } from '../output/reasons.js'
 import type { Style } from '../output/style.js'
 import { wrapped } from '../output/wrapped.js'
@@ -35,7 +36,8 @@ export const why = defineCommand({
     const runId = runIdOf(args.RUN)
     const taskId = args.TASK === undefined ? undefined : taskIdOf(args.TASK)
     const asked = { adapter: await context.open(), runId, signal: context.signal }
-    const found = taskId === undefined ? await whyRun(asked) : await whyTask({ ...asked, taskId })
+    const look = (): Promise<RunWhy | TaskWhy> => (taskId === undefined ? whyRun(asked) : whyTask({ ...asked, taskId }))
+    const found = await ofKnownRun(context, runId, look)
     if (found.verdict === 'act') context.exitWith('problem')
     if (found.verdict === 'not-there') context.exitWith('notFound')
     return found
