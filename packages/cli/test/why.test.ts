@@ -9,7 +9,7 @@ import {
 } from '@reprise/core/replay'
 import { openPlace, ProcessFleet, type SinglePlace, TestFolders } from '@reprise/test-fleet'
 import { startNats, startRedis } from '@reprise/test-servers'
-import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { task as taskCommand } from '../src/commands/task.js'
 import { reprise, repriseJson } from './reprise.js'
 
@@ -51,31 +51,37 @@ const tasks = [
 
 /** A coordinator and a worker, each a process, until one task is held, one is stopped and one waits for a decision. */
 async function startFleet(place: SinglePlace) {
-  const run = { runId, goal: 'to be asked about', policy: { leaseTtlMs: 1_000 } }
+  const run = { runId, goal: 'to be asked about', policy: { leaseTtlMs: 2_000 } }
   const coordinator = fleet.start('coordinator', { place, run, tasks, finish: false })
   await coordinator.line('dispatched')
   const worker = fleet.start('worker', { place, lanes: ['work'], concurrency: 4, workerId: 'worker-1' })
   await worker.line('holding')
-  return coordinator
+  return { coordinator, worker }
 }
 
 const codesOf = (chain: readonly Reason[] | undefined) => chain?.map(({ code }) => code)
 
-async function why(at: string) {
-  const { json, code } = await repriseJson(['why', runId, '--at', at])
-  const found = runWhySchema.parse(json)
-  return { code, found, chainOf: (group: string) => found.groups.find((one) => one.code === group)?.chains[0] }
+/** Asks until the groups have these codes among them, and not those. */
+async function whyWith(at: string, codes: string[], without: string[] = []) {
+  const look = async () => {
+    const { json, code } = await repriseJson(['why', runId, '--at', at])
+    const found = runWhySchema.parse(json)
+    const given = found.groups.map((group) => group.code)
+    expect(given).toEqual(expect.arrayContaining(codes))
+    expect(given.filter((one) => without.includes(one))).toEqual([])
+    return { code, found, chainOf: (group: string) => found.groups.find((one) => one.code === group)?.chains[0] }
+  }
+  return vi.waitFor(look, patience)
 }
 
 describe.each(['files', 'redis', 'nats'] as const)('why and status over %s', (name) => {
   it('tell what a run of living processes waits for, and that its coordinator was killed', async () => {
     const place = await places[name]()
     const at = addressOf(place)
-    const coordinator = await startFleet(place)
-    await expect
-      .poll(async () => (await why(at)).found.groups.map(({ code }) => code), patience)
-      .toEqual(expect.arrayContaining(['stopped', 'received', 'working', 'after']))
-    const { code, found, chainOf } = await why(at)
+    const { coordinator } = await startFleet(place)
+    const living = ['stopped', 'received', 'working', 'after']
+    // A lease may be renewed late on a busy machine: that shows, and is over by the next look.
+    const { code, found, chainOf } = await whyWith(at, living, ['holder-gone', 'no-holder'])
     expect([code, found.verdict, found.unlearnt]).toEqual([1, 'act', []])
     expect(codesOf(chainOf('after'))).toEqual(['after', 'stopped'])
     expect(chainOf('stopped')?.[0]).toMatchObject({
@@ -84,16 +90,13 @@ describe.each(['files', 'redis', 'nats'] as const)('why and status over %s', (na
     })
     expect(chainOf('working')?.[0]?.text).toMatch(/^worker worker-1 has attempt 1 of task held/)
     expect(chainOf('unclaimed')?.[0]).toMatchObject({ taskId: 'unserved' })
-    expect(found.groups.map((group) => group.code)).not.toContain('holder-gone')
-    const alive = runOverviewSchema.parse((await repriseJson(['status', runId, '--at', at])).json)
-    expect(alive.holder?.alive).toBe(true)
+    const statusNow = async () => runOverviewSchema.parse((await repriseJson(['status', runId, '--at', at])).json)
+    await expect.poll(async () => (await statusNow()).holder?.alive, patience).toBe(true)
 
     await coordinator.kill()
-    await expect.poll(async () => (await why(at)).found.groups[0]?.code, patience).toBe('holder-gone')
-    const gone = runOverviewSchema.parse((await repriseJson(['status', runId, '--at', at])).json)
-    expect(gone.holder).toMatchObject({ alive: false, id: alive.holder?.id })
-    const last = taskWhySchema.parse((await repriseJson(['why', runId, 'last', '--at', at])).json)
-    expect(codesOf(last.chain)).toEqual(['after', 'after', 'stopped'])
+    const killed = await whyWith(at, ['holder-gone'])
+    expect(killed.found.groups[0]?.chains[0]?.[0]?.remedy).toBe(`reprise resume ${runId} --hold`)
+    expect((await statusNow()).holder).toMatchObject({ alive: false, since: expect.any(String) })
   }, 120_000)
 })
 
@@ -101,7 +104,7 @@ describe('the tasks of a run', () => {
   it('are listed, explained and shown with their schemas, and in lines for people', async () => {
     const place = await places.files()
     const at = addressOf(place)
-    await startFleet(place)
+    const { worker } = await startFleet(place)
     const rows = async (...options: string[]) => {
       const { stdout, code } = await reprise(['tasks', runId, '--at', at, '--json', ...options])
       expect(code).toBe(0)
@@ -136,6 +139,11 @@ describe('the tasks of a run', () => {
       /^… after .* waits for task broken \[\d+\]\n {2}└ ! stopped .*\n {4}\$ reprise retry asked broken/m,
     )
     expect(asked.stderr).toBe('')
+
+    await worker.kill()
+    const held = async () =>
+      codesOf(taskWhySchema.parse((await repriseJson(['why', runId, 'held', '--at', at])).json).chain)
+    await expect.poll(held, patience).toEqual(['silent'])
   }, 120_000)
 })
 
@@ -151,16 +159,19 @@ describe('what is asked wrongly', () => {
     await run.close()
     const lines = [
       ['why', 'no-run'],
+      ['tasks', 'no-run'],
       ['task', runId, 'nope'],
       ['why', 'no id'],
     ]
     const ended = await Promise.all(lines.map((line) => reprise([...line, '--at', at])))
-    expect(ended.map(({ code }) => code)).toEqual([3, 3, 2])
+    expect(ended.map(({ code }) => code)).toEqual([3, 3, 3, 2])
     for (const { stdout, stderr } of ended) {
       expect(stdout).toBe('')
       expect(stderr).toMatch(/^reprise: /)
     }
-    expect(ended[1]?.stderr).toContain(`reprise why ${runId} nope`)
+    expect(ended[0]?.stderr).toContain(`There is no run no-run in ${at}`)
+    expect(ended[1]?.stderr).toContain(`There is no run no-run in ${at}`)
+    expect(ended[2]?.stderr).toContain(`reprise why ${runId} nope`)
 
     const [never, kept, whole, stands] = await Promise.all([
       repriseJson(['why', runId, 'nope', '--at', at]),

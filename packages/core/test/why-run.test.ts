@@ -185,15 +185,18 @@ describe('why a run waits', () => {
     expect(first(why)?.[0]?.text).toMatch(/^worker w-1 has attempt 1 of task t1 since .*, due /)
   })
 
-  it('calls a worker silent that gives no heartbeat any more', async () => {
-    const { stage } = await begin({ attemptTimeoutMs: 3_600_000 })
+  it('calls a worker silent that gives no heartbeat any more, and asks for another if none is known', async () => {
+    const { stage, run } = await begin({ attemptTimeoutMs: 3_600_000 })
     const { adapter, runtime } = stage.process()
     await busyWorker(stage, { adapter, runtime, claimTtlMs: 300_000 })
     runtime.pause()
     await later(stage, 100_000)
     const why = await whyOf(stage)
-    expect(groupsOf(why)).toEqual(['silent: wait'])
+    expect(groupsOf(why)).toEqual(['silent: act'])
     expect(first(why)?.[0]?.text).toMatch(/gives no heartbeat since 20/)
+    await busyWorker(stage, { workerId: 'w-2', lanes: ['default'] })
+    await stage.clock.run(run.dispatch(request('t2')))
+    expect(groupsOf(await whyOf(stage))).toEqual(['silent: wait', 'working: wait'])
   })
 
   it('says that an attempt was never offered when its coordinator was killed before it could', async () => {
@@ -346,6 +349,22 @@ describe('why a run waits', () => {
     expect(stage.clock.now() - since).toBeLessThanOrEqual(15_000)
     expect(why.unlearnt).toEqual(expect.arrayContaining(['The server does not answer.']))
     expect(groupOf(why, 'out')).toMatchObject({ total: 40, needs: 'wait' })
+  })
+
+  it('stops asking as soon as it is aborted', async () => {
+    const { stage } = await begin()
+    const { adapter, runtime } = stage.process()
+    const stop = new AbortController()
+    const hang = (): Promise<never> => new Promise(() => {})
+    const deaf = { ...adapter, queue: { ...adapter.queue, locate: hang } }
+    const since = stage.clock.now()
+    const asking = whyRun({ adapter: deaf, runId, runtime, signal: stop.signal })
+    const refused = expect(asking).rejects.toMatchObject({ code: 'ABORTED' })
+    await stage.clock.advance(100)
+    stop.abort()
+    await stage.clock.settle()
+    await refused
+    expect(stage.clock.now() - since).toBe(100)
   })
 
   it('lists five of each kind and counts all, however many there are, and asks for 32 attempts', async () => {

@@ -1,5 +1,6 @@
 import { type RunOverview, runOverview, runOverviewSchema } from '@reprise/core/replay'
 import { defineCommand } from '../command.js'
+import { ofKnownRun } from '../known-run.js'
 import type { Style } from '../output/style.js'
 import { duration } from '../output/times.js'
 import { wrappedPairs } from '../output/wrapped.js'
@@ -13,8 +14,11 @@ export const status = defineCommand({
   examples: [{ line: 'status digest-src', says: 'where the run stands, who holds it, and what to do next' }],
   output: 'document',
   schema: runOverviewSchema,
-  run: async (context, { args }): Promise<RunOverview> =>
-    runOverview({ adapter: await context.open(), runId: runIdOf(args.RUN) }),
+  run: async (context, { args }): Promise<RunOverview> => {
+    const runId = runIdOf(args.RUN)
+    const adapter = await context.open()
+    return ofKnownRun(context, runId, () => runOverview({ adapter, runId, signal: context.signal }))
+  },
   human: (run, style) =>
     wrappedPairs(style, [
       ['run', style.ink('bold', style.text(run.runId))],

@@ -1,6 +1,7 @@
 import { type TaskDetails, taskDetails, taskDetailsSchema } from '@reprise/core/replay'
 import { z } from 'zod'
 import { defineCommand } from '../command.js'
+import { ofKnownRun } from '../known-run.js'
 import { chainText, eventsText } from '../output/reasons.js'
 import type { Style } from '../output/style.js'
 import { duration } from '../output/times.js'
@@ -29,8 +30,9 @@ export const task = defineCommand({
   output: 'document',
   schema,
   run: async (context, { args, options }): Promise<Shown> => {
-    const ids = { runId: runIdOf(args.RUN), taskId: taskIdOf(args.TASK) }
-    return { ...(await taskDetails({ adapter: await context.open(), ...ids })), full: options.full }
+    const [runId, taskId] = [runIdOf(args.RUN), taskIdOf(args.TASK)]
+    const asked = { adapter: await context.open(), runId, taskId, signal: context.signal }
+    return { ...(await ofKnownRun(context, runId, () => taskDetails(asked))), full: options.full }
   },
   human: (found, style) =>
     [

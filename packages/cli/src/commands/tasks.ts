@@ -1,7 +1,9 @@
 import { listTasks, type TaskRow, taskPlaces, taskRowSchema } from '@reprise/core/replay'
 import { defineCommand } from '../command.js'
+import { ofKnownRun } from '../known-run.js'
 import type { Ink } from '../output/markup.js'
 import type { Style } from '../output/style.js'
+import { wrapped } from '../output/wrapped.js'
 import { runIdOf, wholeNumber } from '../read-values.js'
 
 const openPlaces = ['planned', 'out', 'received', 'stopped'] as const
@@ -51,15 +53,22 @@ export const tasks = defineCommand({
       ...(lane !== undefined && { lane }),
     })
     let told = 0
-    for await (const row of list) {
-      if (told === limit) {
-        await context.out.note(`There are more than ${limit}.`)
-        return
+    try {
+      for (;;) {
+        const { done, value: row } = await ofKnownRun(context, runId, () => list.next())
+        if (done || context.signal.aborted) break
+        if (told === limit) {
+          await context.out.note(`There are more than ${limit}.`)
+          break
+        }
+        yield row
+        told++
       }
-      yield row
-      told++
+    } finally {
+      await list.return()
     }
-    if (told === 0 && !context.json) await context.out.note(`There is no such task in run ${runId}.`)
+    if (told === 0 && !context.json && !context.signal.aborted)
+      await context.out.note(`There is no such task in run ${runId}.`)
   },
   human: rowText,
 })
@@ -86,5 +95,5 @@ function rowText(row: TaskRow, style: Style): string {
   ].filter((fact) => fact !== '')
   const what = kind === null ? '' : ` ${style.ink('dim', style.text(lane === 'default' ? kind : `${kind}@${lane}`))}`
   const head = `${style.ink(inks[place], place.padEnd(9))}  ${style.text(taskId)}${what}`
-  return facts.length === 0 ? head : `${head}  ${facts.join(', ')}`
+  return wrapped(style, facts.join(', '), facts.length === 0 ? head : `${head}  `, 11)
 }

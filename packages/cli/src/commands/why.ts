@@ -1,6 +1,7 @@
 import { type RunWhy, runWhySchema, type TaskWhy, taskWhySchema, whyRun, whyTask } from '@reprise/core/replay'
 import { z } from 'zod'
 import { defineCommand } from '../command.js'
+import { ofKnownRun } from '../known-run.js'
 import { chainText, eventsText } from '../output/reasons.js'
 import type { Style } from '../output/style.js'
 import { wrapped } from '../output/wrapped.js'
@@ -12,7 +13,7 @@ const details = `
 Without TASK: what the run waits for, what somebody must act on first; with TASK: why that task is where it is, why it was
 given up or kept out, or that nothing ever asked for it. Each reason names the events that show it, and follows from the
 one below it. Reads the whole log, then asks who holds the run, where attempts are (32 of those that are out) and what lies
-in the inbox, for at most 15 s each; what it cannot learn it says. Changes nothing.
+in the inbox, for at most 15 s, with TASK 30 s; what it cannot learn it says. Changes nothing.
 
 Exit codes: 1 if somebody must act before the run, or the task, can go on; 0 if it goes on by itself or is over; 3 if the
 run has no such task.
@@ -34,8 +35,9 @@ export const why = defineCommand({
   run: async (context, { args }): Promise<RunWhy | TaskWhy> => {
     const runId = runIdOf(args.RUN)
     const taskId = args.TASK === undefined ? undefined : taskIdOf(args.TASK)
-    const adapter = await context.open()
-    const found = taskId === undefined ? await whyRun({ adapter, runId }) : await whyTask({ adapter, runId, taskId })
+    const asked = { adapter: await context.open(), runId, signal: context.signal }
+    const look = (): Promise<RunWhy | TaskWhy> => (taskId === undefined ? whyRun(asked) : whyTask({ ...asked, taskId }))
+    const found = await ofKnownRun(context, runId, look)
     if (found.verdict === 'act') context.exitWith('problem')
     if (found.verdict === 'not-there') context.exitWith('notFound')
     return found
@@ -77,10 +79,17 @@ function taskText(found: TaskWhy, style: Style): string {
   const left = total - told.length
   const history =
     events.length === 0 ? [] : [`What has happened${left > 0 ? ` (${left} events are left out)` : ''}:`, ...events]
-  const gap = found.acknowledgement?.firstMissing
-  const link =
-    gap == null ? [] : [wrapped(style, style.text(gap.text), `  first link that is ${gap.state}: ${gap.link}: `, 4)]
+  const link = linkText(found, style)
   return [head, chainText(found.chain, style), ...link, ...history, ...unlearntText(found.unlearnt, style)].join('\n')
+}
+
+/** The reasons say what to do about a link that is missing, but not about one behind the end of a task. */
+function linkText({ acknowledgement, verdict }: TaskWhy, style: Style): string[] {
+  const gap = acknowledgement?.firstMissing
+  if (gap == null) return []
+  const name = `  first link that is ${gap.state}: ${gap.link}`
+  const says = gap.state === 'unknown' || verdict === 'settled'
+  return [says ? wrapped(style, style.text(gap.text), `${name}: `, 4) : name]
 }
 
 const unlearntText = (whys: readonly string[], style: Style): string[] =>

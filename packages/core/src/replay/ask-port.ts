@@ -14,13 +14,27 @@ export class PortAsker {
   readonly #until: number
   readonly #silent = new Set<string>()
 
-  constructor(private readonly runtime: Runtime) {
+  /** `signal`: nothing is waited for any more. */
+  constructor(
+    private readonly runtime: Runtime,
+    private readonly signal: AbortSignal | undefined,
+  ) {
     this.#until = runtime.now() + allMs
   }
 
-  /** What it says, or why it says nothing. The question must be harmless if it is answered after all. */
-  ask<T>(whom: string, call: () => Promise<T>): Promise<Answer<T>> {
-    return asked(() => this.within(whom, call))
+  /**
+   * What it says, or why it says nothing. The question must be harmless if it is answered after all. `ABORTED` by the
+   * signal.
+   */
+  async ask<T>(whom: string, call: () => Promise<T>): Promise<Answer<T>> {
+    const answer = await asked(() => this.within(whom, call))
+    this.assertWanted()
+    return answer
+  }
+
+  /** `ABORTED` if nobody waits for the answers any more. */
+  assertWanted(): void {
+    if (this.signal?.aborted) throw new RepriseError('ABORTED', 'Looking was aborted. Nothing was changed.')
   }
 
   /** What it says. `ADAPTER_UNAVAILABLE` if it says nothing in time, and what it fails with. */
@@ -30,9 +44,11 @@ export class PortAsker {
     if (this.#silent.has(whom)) throw unanswered(`${whom} was not asked again: it has not answered before.`)
     const done = new AbortController()
     let isAnswered = false
-    const silence = this.runtime.sleep(ms, done.signal).then((): never => {
+    const over = this.signal === undefined ? done.signal : AbortSignal.any([done.signal, this.signal])
+    const silence = this.runtime.sleep(ms, over).then((): never => {
       // Nearly every question is answered: an error that nobody sees would cost more than all of this.
       if (isAnswered) return undefined as never
+      if (this.signal?.aborted) throw unanswered(`${whom} was not waited for.`)
       this.#silent.add(whom)
       throw unanswered(`${whom} had no answer for ${ms} ms.`)
     })

@@ -69,22 +69,25 @@ export interface RunOverviewOptions {
   readonly adapter: Pick<Adapter, 'log' | 'leases' | 'snapshots'>
   readonly runId: string
   readonly runtime?: Runtime
+  /** Ends waiting for the adapter's answer: `ABORTED`. */
+  readonly signal?: AbortSignal
 }
 
 /**
  * Where a run stands by its log, read from its snapshot on if there is one, and whether who holds it is alive. It changes
- * nothing. `RUN_UNKNOWN`, `INVALID_ID`, and what the log fails with.
+ * nothing. `RUN_UNKNOWN`, `INVALID_ID`, `ABORTED`, and what the log fails with.
  */
 export async function runOverview({
   adapter,
   runtime = systemRuntime,
+  signal,
   ...ids
 }: RunOverviewOptions): Promise<RunOverview> {
   const runId = checkedId<RunId>(runIdSchema, ids.runId, 'run')
   const { state } = await loadRun(adapter.log, runId, { snapshots: adapter.snapshots })
   if (state.version === 0) throw unknownRun(runId)
   // After the log: whoever has the lock had its lease before.
-  const lease = await new PortAsker(runtime).ask('The lease of the run', () => leaseOf(adapter, runId))
+  const lease = await new PortAsker(runtime, signal).ask('The lease of the run', () => leaseOf(adapter, runId))
   return overviewOf(state, lease, runtime.now())
 }
 

@@ -51,18 +51,19 @@ export interface SeeRunOptions {
   readonly runtime: Runtime
   /** A task whose story is told, and whose attempt is looked for first. */
   readonly taskId?: TaskId
+  readonly signal: AbortSignal | undefined
 }
 
 /**
  * Reads the log, asks the adapter, and reads on: what was seen of an attempt is of the log as it is returned. Changes
  * nothing. At most 15 s for the adapter's answers; what it does not say is in the sight with its reason. `RUN_UNKNOWN`,
- * and what the log fails with.
+ * `ABORTED`, and what the log fails with.
  */
-export async function seeRun({ adapter, runId, runtime, taskId }: SeeRunOptions): Promise<RunSight> {
+export async function seeRun({ adapter, runId, runtime, taskId, signal }: SeeRunOptions): Promise<RunSight> {
   const reading = new RunReading(adapter.log, runId, taskId)
   await reading.readOn()
   if (reading.state.version === 0) throw unknownRun(runId)
-  const asker = new PortAsker(runtime)
+  const asker = new PortAsker(runtime, signal)
   for (let look = 1; ; look++) {
     const lease = await asker.ask('The lease of the run', () => leaseOf(adapter, runId))
     const workers = await asker.ask('The list of workers', () => countWorkers(adapter))

@@ -1,4 +1,5 @@
 import { endedInRefusal, type QueueSight } from '../flow/chain-links.js'
+import { count } from '../flow/next-action.js'
 import type { TaskHistory } from '../flow/task-history.js'
 import type { OpenTask } from '../protocol/state.js'
 import { epochMs } from '../protocol/time.js'
@@ -46,14 +47,8 @@ export function whyOut(sight: RunSight, task: OpenTask, history: TaskHistory): R
     return [reason('overdue', { taskId, events, text, needs: nobody === null ? 'wait' : 'act' }), ...further]
   }
   switch (queue.at) {
-    case 'claimed': {
-      const { workerId, heartbeatAt, since } = queue
-      const who = `worker ${shown(workerId, 128)} has ${what}${since === undefined ? '' : ` since ${shown(since, 64)}`}`
-      const isSilent = heartbeatAt !== undefined && sight.nowMs - epochMs(heartbeatAt) > silentMs
-      if (!isSilent) return [reason('working', { taskId, name: 'receipt-sent', events, text: `${who}, ${due}` })]
-      const text = `${who}, and gives no heartbeat since ${shown(heartbeatAt, 64)}; the queue hands it to another worker when the claim has run out, and it is ${due}`
-      return [reason('silent', { taskId, name: 'receipt-sent', events, text })]
-    }
+    case 'claimed':
+      return [claimed(sight, task, events, queue)]
     case 'queued':
       return [unclaimed(sight, task, events, queue.deliveries)]
     case 'unknown': {
@@ -71,7 +66,27 @@ export function whyOut(sight: RunSight, task: OpenTask, history: TaskHistory): R
   return [reason('out', { taskId, events, text: `${what} is out, ${due}; where it is is not known${why}` })]
 }
 
-function unclaimed(sight: RunSight, task: OpenTask, events: (number | undefined)[], deliveries: number): Reason {
+type Events = readonly (number | undefined)[]
+type Claim = Extract<QueueSight, { at: 'claimed' }>
+
+function claimed(sight: RunSight, { spec, attempt, deadlineAt }: OpenTask, events: Events, claim: Claim): Reason {
+  const { taskId, lane, kind } = spec
+  const since = claim.since === undefined ? '' : ` since ${shown(claim.since, 64)}`
+  const who = `worker ${shown(claim.workerId, 128)} has attempt ${attempt} of task ${shown(taskId, 80)}${since}`
+  if (isHeard(sight, claim)) {
+    return reason('working', { taskId, name: 'receipt-sent', events, text: `${who}, due ${deadlineAt}` })
+  }
+  const last = claim.heartbeatAt === undefined ? 'no heartbeat' : `no heartbeat since ${shown(claim.heartbeatAt, 64)}`
+  const others = busyOn(sight, lane) !== null || workersAlive(sight) > 0
+  return reason('silent', {
+    ...{ taskId, name: 'receipt-sent', events },
+    text: `${who}, and gives ${last}; another worker gets it when that claim has run out, and it is due ${deadlineAt}`,
+    remedy: startWorker(lane, kind),
+    needs: others ? 'wait' : 'act',
+  })
+}
+
+function unclaimed(sight: RunSight, task: OpenTask, events: Events, deliveries: number): Reason {
   const { spec, attempt, deadlineAt, dispatchedAt } = task
   const { taskId, lane, kind } = spec
   const busy = busyOn(sight, lane)
@@ -80,21 +95,30 @@ function unclaimed(sight: RunSight, task: OpenTask, events: (number | undefined)
     const text = `${what}; worker ${shown(busy, 128)} serves that lane and has another attempt`
     return reason('lane-busy', { taskId, name: 'claimed', events, text })
   }
-  const { workers } = sight
-  const alive = 'value' in workers && workers.value > 0 ? `; workers alive, whatever they serve: ${workers.value}` : ''
-  const before = deliveries === 0 ? '' : `; it was handed out ${deliveries} times before and came back`
+  const many = workersAlive(sight)
+  const alive = many === 0 ? '' : `; workers alive, whatever they serve: ${many}`
+  const before = deliveries === 0 ? '' : `; it was handed out ${count(deliveries, 'time')} before and came back`
   return reason('unclaimed', {
     ...{ taskId, name: 'claimed', events },
     text: `${what}, and no worker has claimed it${before}${alive}; it is due ${deadlineAt}`,
-    remedy: commandLine('worker', [], `--lane ${shown(lane, 128)} --kind ${shown(kind, 128)} --exec 'COMMAND'`),
+    remedy: startWorker(lane, kind),
     needs: sight.nowMs - epochMs(dispatchedAt ?? '') < freshMs ? 'wait' : 'act',
   })
 }
 
-/** A worker that has another attempt of the lane. */
-function busyOn({ queue, state }: RunSight, lane: string): string | null {
-  for (const [taskId, { sight }] of queue) {
-    if (sight.at === 'claimed' && state.tasks.get(taskId)?.spec.lane === lane) return sight.workerId
+const startWorker = (lane: string, kind: string): string =>
+  commandLine('worker', [], `--lane ${lane} --kind ${kind} --exec 'COMMAND'`)
+
+const workersAlive = ({ workers }: RunSight): number => ('value' in workers ? workers.value : 0)
+
+const isHeard = ({ nowMs }: RunSight, { heartbeatAt }: Claim): boolean =>
+  heartbeatAt !== undefined && nowMs - epochMs(heartbeatAt) <= silentMs
+
+/** A worker that is alive and has an attempt of the lane. */
+function busyOn(sight: RunSight, lane: string): string | null {
+  for (const [taskId, { sight: queue }] of sight.queue) {
+    if (queue.at !== 'claimed' || sight.state.tasks.get(taskId)?.spec.lane !== lane) continue
+    if (isHeard(sight, queue)) return queue.workerId
   }
   return null
 }

@@ -41,16 +41,18 @@ export interface WhyRunOptions {
   readonly adapter: Pick<Adapter, 'log' | 'leases' | 'queue' | 'inbox'>
   readonly runId: string
   readonly runtime?: Runtime
+  /** Ends waiting for the adapter's answers: `ABORTED`. */
+  readonly signal?: AbortSignal
 }
 
 /**
  * What a run is waiting for: chains of reasons, each with the events that show it and what to do, ranked, a bounded number
  * with totals. From the log, which is read whole, and from what leases, queue and inbox say at this moment, for at most
- * 15 s; of the attempts that are out, 32 are looked for. It changes nothing. `RUN_UNKNOWN`, `INVALID_ID`, and what the log
- * fails with.
+ * 15 s; of the attempts that are out, 32 are looked for. It changes nothing. `RUN_UNKNOWN`, `INVALID_ID`, `ABORTED`, and what
+ * the log fails with.
  */
-export async function whyRun({ adapter, runId, runtime = systemRuntime }: WhyRunOptions): Promise<RunWhy> {
-  return whyOf(await seeRun({ adapter, runId: checkedId<RunId>(runIdSchema, runId, 'run'), runtime }))
+export async function whyRun({ adapter, runId, runtime = systemRuntime, signal }: WhyRunOptions): Promise<RunWhy> {
+  return whyOf(await seeRun({ adapter, runId: checkedId<RunId>(runIdSchema, runId, 'run'), runtime, signal }))
 }
 
 /** What one look shows. Pure. */

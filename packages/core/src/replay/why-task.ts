@@ -49,12 +49,14 @@ export interface WhyTaskOptions {
   readonly runId: string
   readonly taskId: string
   readonly runtime?: Runtime
+  /** Ends waiting for the adapter's answers: `ABORTED`. */
+  readonly signal?: AbortSignal
 }
 
 /**
  * Why a task is where it is: its history, what it waits for, why it was given up, or why the run does not have it. From
  * the log, which is read whole, and what the adapter says at this moment, for at most 30 s. It changes nothing.
- * `RUN_UNKNOWN`, `INVALID_ID`, and what the log fails with; a task that there is not is no error.
+ * `RUN_UNKNOWN`, `INVALID_ID`, `ABORTED`, and what the log fails with; a task that there is not is no error.
  */
 export async function whyTask({ adapter, runtime = systemRuntime, ...ids }: WhyTaskOptions): Promise<TaskWhy> {
   return (await seeTask({ adapter, runtime, ...ids })).why
@@ -64,15 +66,16 @@ export async function whyTask({ adapter, runtime = systemRuntime, ...ids }: WhyT
 const looksMax = 3
 
 /** `whyTask`, and what it was made from. */
-export async function seeTask({ adapter, runtime, ...ids }: WhyTaskOptions & { readonly runtime: Runtime }) {
+export async function seeTask({ adapter, runtime, signal, ...ids }: WhyTaskOptions & { readonly runtime: Runtime }) {
   const runId = checkedId<RunId>(runIdSchema, ids.runId, 'run')
   const taskId = checkedId<TaskId>(taskIdSchema, ids.taskId, 'task')
   for (let look = 1; ; look++) {
-    const sight = await seeRun({ adapter, runId, runtime, taskId })
+    const sight = await seeRun({ adapter, runId, runtime, taskId, signal })
     const story = sight.story as TaskStory
     const isThere = story.history.attempts.length > 0
-    const asker = new PortAsker(runtime)
+    const asker = new PortAsker(runtime, signal)
     const [chain = null] = isThere ? await taskChains(boundedPorts(adapter, asker), runId, [taskId]) : []
+    asker.assertWanted()
     if (chain === null || chain.version === sight.state.version || look === looksMax) {
       return { sight, story, why: whyOfTask(sight, story, chain) }
     }
