@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream'
-import { Argument, CommanderError, Option, Command as Parser } from 'commander'
+import { Argument, CommanderError, InvalidArgumentError, Option, Command as Parser } from 'commander'
 import { secretsIn } from './address.js'
 import type { AnyCommand, OptionSpec } from './command.js'
 import { asFailure, type CommandFailure } from './command-failure.js'
@@ -112,8 +112,17 @@ function specify(parser: Parser, world: World, entry: Entry, command: AnyCommand
 function optionOf(name: string, spec: OptionSpec): Option {
   const short = spec.short === undefined ? '' : `-${spec.short}, `
   const option = new Option(`${short}--${name}${spec.value === undefined ? '' : ` <${spec.value}>`}`, spec.says)
-  if (spec.many) option.argParser((value: string, before: string[] = []) => [...before, value])
-  if (spec.oneOf !== undefined) option.choices(spec.oneOf)
+  const { oneOf, many } = spec
+  if (oneOf !== undefined) option.choices(oneOf)
+  if (many) {
+    const check = (value: string): string => {
+      if (oneOf === undefined || oneOf.includes(value)) return value
+      throw new InvalidArgumentError(`Allowed choices are ${oneOf.join(', ')}.`)
+    }
+    option.argParser((value: string, before: string[] = []) => [...before, check(value)])
+  }
+  // Or `--no-wait` would be a switch called `wait` that is on.
+  option.negate = false
   option.attributeName = () => name
   return option
 }
