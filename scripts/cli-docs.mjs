@@ -27,6 +27,7 @@ const addresses = [
 const environment = [
   ['`REPRISE_AT`', 'the address, where `--at` is not given'],
   ['`REPRISE_WITH`', 'what `--with` takes, several with spaces between them'],
+  ['`REPRISE_COMPLETE_MS`', 'what completions wait for a backend, in milliseconds (default: 500)'],
   ['`NO_COLOR`', 'set to anything: no colours, unless `--color always`'],
   ['`FORCE_COLOR`', 'colours in pipes too; `0`: none'],
   ['`COLUMNS`', 'the width that output is fitted to'],
@@ -41,7 +42,9 @@ export async function cliDocs() {
   const { globalSpecs } = await load('global-options.js')
   /** @type {Loaded[]} */
   const all = await Promise.all(
-    registry.map(async (/** @type {Entry} */ entry) => ({ entry, command: await entry.load() })),
+    Object.keys(groups)
+      .flatMap((group) => registry.filter((/** @type {Entry} */ entry) => entry.group === group))
+      .map(async (/** @type {Entry} */ entry) => ({ entry, command: await entry.load() })),
   )
   const parts = Object.entries(/** @type {Record<string, string>} */ (groups)).flatMap(([group, title]) => {
     const own = all.filter(({ entry }) => entry.group === group)

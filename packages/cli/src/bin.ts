@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-import { main } from './main.js'
+// Whoever types waits for completions: they load only what they need.
+const { main } = process.argv[2] === '__complete' ? await import('./complete/complete.js') : await import('./main.js')
 
 const stop = new AbortController()
 let signalled: NodeJS.Signals | undefined

@@ -15,11 +15,6 @@ import type { World } from './world.js'
 
 /** Runs one command line to its end. Resolves with what the process exits with. */
 export async function main(world: World): Promise<number> {
-  if (world.args[0] === '__complete') {
-    const { complete } = await import('./complete/complete.js')
-    await complete(world, world.args.slice(1))
-    return 0
-  }
   let exit: ExitName = 'ok'
   const program = programOf(world, async (command, globals, args, options) => {
     exit = await runCommand(world, command, globals, args, options)
@@ -36,6 +31,8 @@ export async function main(world: World): Promise<number> {
 
 /** Of the package that this is a part of: built or packed, it stands one folder below its manifest. */
 const ownVersion = (): string => JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
+const order = Object.keys(groups)
+const inGroups = [...registry].sort((a, b) => order.indexOf(a.group) - order.indexOf(b.group))
 
 type Run = (
   command: AnyCommand,
@@ -54,7 +51,7 @@ export function programOf(world: World, run: Run): Parser {
     .addHelpText('after', '\nEvery command has --help, with examples. docs/cli.md has them all.')
   configure(program, world)
   const parents = new Map<string, Parser>()
-  for (const entry of registry) {
+  for (const entry of inGroups) {
     const [first = '', second] = entry.name.split(' ')
     let parent = program
     if (second !== undefined) {

@@ -10,14 +10,16 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { z } from 'zod'
 import { defineCommand } from '../src/command.js'
 import { wantedAt } from '../src/complete/candidates.js'
+import { main } from '../src/complete/complete.js'
 import { lookUp } from '../src/complete/look-up.js'
 import { completionScripts } from '../src/complete/scripts.js'
 import { shellQuoted, shellWords } from '../src/complete/shell-words.js'
-import { main } from '../src/main.js'
 import type { Entry } from '../src/registry.js'
 import { command, reprise } from './reprise.js'
 
 const folders = new TestFolders()
+/** However slow this machine is. */
+const unhurried = { REPRISE_COMPLETE_MS: '30000' }
 const runId = 'build:main@1' as RunId
 const taskId = `it's "5 $(x)" é`
 let folder = ''
@@ -35,7 +37,7 @@ afterAll(() => folders.removeAll())
 /** What the command says to a shell, in this process. */
 async function complete(args: readonly string[], cwd = folder): Promise<string[]> {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()]
-  const world = { cwd, env: {}, stdin: new PassThrough(), stdout, stderr, signal: new AbortController().signal }
+  const world = { cwd, env: unhurried, stdin: new PassThrough(), stdout, stderr, signal: new AbortController().signal }
   expect(await main({ ...world, args: ['__complete', ...args] })).toBe(0)
   expect(stderr.read()).toBe(null)
   return String(stdout.read() ?? '')
@@ -150,7 +152,7 @@ const loads = {
   fish: 'reprise completion fish | source',
 }
 
-describe.each(['bash', 'zsh', 'fish'] as const)('completion for %s', (shell) => {
+describe.each(['bash', 'zsh', 'fish'] as const)('completion for %s', { timeout: 60_000 }, (shell) => {
   it('is a script that this shell can read, and that asks the command', async () => {
     const script = completionScripts[shell]
     expect(script).toContain(`__complete ${shell}`)
@@ -170,6 +172,7 @@ describe.each(['bash', 'zsh', 'fish'] as const)('completion for %s', (shell) => 
     const [name, ...args] = starts[shell]
     const env = {
       ...process.env,
+      ...unhurried,
       PATH: `${place}:${process.env.PATH}`,
       HOME: place,
       TERM: 'dumb',

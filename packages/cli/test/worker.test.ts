@@ -14,7 +14,7 @@ import {
 } from '@reprise/core'
 import { openPlace, type SinglePlace, TestFolders } from '@reprise/test-fleet'
 import { startNats, startRedis, type TestServer } from '@reprise/test-servers'
-import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { main } from '../src/main.js'
 import { type WorkerLine, workerLineSchema } from '../src/worker/worker-line.js'
 import { type Ended, reprise, startReprise } from './reprise.js'
@@ -25,8 +25,8 @@ let servers: { redis: TestServer; nats: TestServer }
 beforeAll(async () => {
   servers = { redis: await startRedis(), nats: await startNats() }
 })
-afterEach(() => folders.removeAll())
 afterAll(async () => {
+  await folders.removeAll()
   await servers?.redis.stop()
   await servers?.nats.stop()
 })
@@ -95,7 +95,7 @@ case $REPRISE_TASK-$REPRISE_ATTEMPT in
   doomed-1) echo 'never' >&2; exit 100 ;;
 esac`
 
-describe('reprise worker', () => {
+describe('reprise worker', { timeout: 60_000 }, () => {
   it.each(['files', 'redis', 'nats'] as const)(
     'runs a program for each task and sends what came of it: %s',
     async (name) => {

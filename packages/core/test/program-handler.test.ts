@@ -260,4 +260,18 @@ describe('a program that nobody wants any more', () => {
     await until(() => !existsSync(path))
     expect(readdirSync(dirname(path))).toEqual([])
   })
+
+  it('does its task also after the folder of all programs was tidied away, and the process that guards them killed', async () => {
+    const { output } = await receiptOf(shell('echo "{\\"output\\":\\"$REPRISE_ARTIFACTS\\"}"'))
+    const home = dirname(String(output))
+    const guards = readdirSync('/proc').filter((pid) => commandOf(pid).endsWith(`\0${home}\0`))
+    expect(guards).toHaveLength(1)
+    process.kill(Number(guards[0]), 'SIGKILL')
+    await until(() => !isRunning(Number(guards[0])))
+    rmSync(home, { recursive: true })
+    // The first one may still be told to the one that is gone.
+    const statuses = [(await receiptOf(['true'])).status, (await receiptOf(['true'])).status]
+    expect(statuses[1]).toBe('completed')
+    expect(readdirSync('/proc').filter((pid) => commandOf(pid).endsWith(`\0${home}\0`))).toHaveLength(1)
+  })
 })

@@ -13,6 +13,7 @@ reads. Tasks never become part of a command line: a program gets its task
   - in its environment: REPRISE_RUN, REPRISE_TASK, REPRISE_ATTEMPT, REPRISE_DELIVERIES, REPRISE_KIND, REPRISE_DEADLINE,
     REPRISE_DEPTH, REPRISE_TRACE_ID, REPRISE_PARENT if there is one, and REPRISE_INPUT (JSON) if that is at most 16 KiB.
 Of this command's own environment everything but REPRISE_... is handed down; --pass-at adds REPRISE_AT and REPRISE_WITH.
+Variables with names that a shell does not know, such as a.b, do not pass every /bin/sh.
 
 Artifacts: REPRISE_ARTIFACTS is a fresh private folder. The regular files in it when the program ends become artifacts, named by
 their path in it: at most 64. A link, a device or a name with control characters fails the attempt. The folder is removed.

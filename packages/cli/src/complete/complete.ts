@@ -2,21 +2,22 @@ import { plain } from '../output/visible.js'
 import { registry } from '../registry.js'
 import type { World } from '../world.js'
 import { type Candidate, type Wanted, wantedAt } from './candidates.js'
-import { lookUp } from './look-up.js'
 import { shellQuoted, shellWords } from './shell-words.js'
 
-/** What a backend gets to answer: whoever types waits for it. Milliseconds. */
+/** What a backend gets to answer: whoever types waits for it. Milliseconds; another figure may stand in `REPRISE_COMPLETE_MS`. */
 const patienceMs = 500
 const saysMax = 100
 
 /**
- * Answers the scripts of `reprise completion`: `bash LINE POINT WORD`, or `zsh -- WORD...`, or `fish -- WORD...`. A candidate per
+ * Answers the scripts of `reprise completion`: `__complete`, then `bash LINE POINT WORD`, or `zsh -- WORD...`, or `fish -- WORD...`. A candidate per
  * line, with a tab and what it is for zsh and fish; or `:file`, `:folder`: the shell knows those better. Says nothing rather
  * than that something is wrong.
  */
-export async function complete(world: World, [shell, ...rest]: readonly string[]): Promise<void> {
+export async function main(world: World): Promise<number> {
+  const [shell, ...rest] = world.args.slice(1)
   const lines = await linesOf(world, shell, rest).catch(() => [])
   if (lines.length > 0) await new Promise((resolve) => world.stdout.write(`${lines.join('\n')}\n`, resolve))
+  return 0
 }
 
 async function linesOf(world: World, shell: string | undefined, rest: readonly string[]): Promise<string[]> {
@@ -50,10 +51,14 @@ async function candidatesOf(world: World, wanted: Wanted): Promise<readonly Cand
       return 'folder'
     case 'run':
     case 'task': {
-      const late = new Promise<readonly Candidate[]>((resolve) => setTimeout(() => resolve([]), patienceMs))
+      const { lookUp } = await import('./look-up.js')
+      const { REPRISE_COMPLETE_MS: given = '' } = world.env
+      const waitMs = /^\d{1,6}$/.test(given) ? Number(given) : patienceMs
+      const late = new Promise<readonly Candidate[]>((resolve) => setTimeout(() => resolve([]), waitMs))
       const found = await Promise.race([lookUp(world, wanted), late])
-      // A line break would be two candidates.
-      return found.filter(({ value }) => plain(value) === value)
+      const { args } = wanted.given
+      // A line break would be two candidates; and what stands there already is not wanted again.
+      return found.filter(({ value }) => plain(value) === value && (wanted.wants === 'run' || !args.includes(value)))
     }
   }
 }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -42,9 +42,11 @@ export class ProgramHome implements ProgramGuard {
   #guard: ChildProcess | undefined
 
   /** A fresh folder that only this user can read. */
-  makeFolder(): Promise<string> {
+  async makeFolder(): Promise<string> {
     // Before the folder: nobody else would remove it.
     this.#started()
+    // Systems tidy up where temporary files are, and a worker may run for weeks.
+    if (!existsSync(this.#folder)) mkdirSync(this.#folder, { mode: 0o700 })
     return mkdtemp(join(this.#folder, 'task-'))
   }
 

@@ -79,7 +79,7 @@ export async function startProgram(start: ProgramStart): Promise<ProgramEnd> {
 }
 
 // Waits for a line before it becomes the program. If we are gone by then, it ends without having run.
-const gate = ['/bin/sh', '-c', 'read -r go <&3 && exec 3<&- && exec "$@"', 'reprise']
+const gate = ['/bin/sh', '-c', 'read -r _ <&3 && exec 3<&- && exec "$@"', 'reprise']
 
 function spawned({ command, env, cwd, guard }: ProgramStart): ChildProcess | Error {
   const isGated = guard !== undefined && isGrouped
