@@ -5,6 +5,7 @@
 
 export { type CheckpointKey, defaultKeyId, type PinnedKey } from './replay/checkpoint-keys.js'
 export { type Checkpoint, checkpointBytesMax, checkpointSchema } from './replay/checkpoint-text.js'
+export type { LogRemains } from './replay/count-remains.js'
 export { type InspectOptions, inspectLog, type LogReport } from './replay/inspect-log.js'
 export { type LogProblem, type LogProblemKind, logProblems } from './replay/log-problem.js'
 export { type MeasureOptions, measureLatencies, scratchPrefix } from './replay/measure-latencies.js'
@@ -16,4 +17,3 @@ export {
   checkpointFindings,
   verifyCheckpoint,
 } from './replay/verify-checkpoint.js'
-export type { LogRemains } from './replay/walk-pieces.js'
