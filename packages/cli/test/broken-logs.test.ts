@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { registry } from '../src/registry.js'
 import { brokenFolder, contentsOf } from './broken-logs/folder.js'
 import { brokenLogs } from './broken-logs/kinds.js'
-import { repriseHere } from './in-process.js'
+import { inProcess } from './in-process.js'
 
 // Every command that looks at one run, on every kind of broken log. In this process: what a bug looks like is the same.
 
@@ -42,9 +42,9 @@ describe.each(looking.map(({ name }) => name))('%s', (name) => {
     const wrong: unknown[] = []
     for (const run of Object.keys(brokenLogs)) {
       const { kind } = folder.logs[run] ?? expect.fail()
-      const { code, stdout, stderr } = await repriseHere(
+      const { code, stdout, stderr } = await inProcess(
         [...name.split(' '), run, ...(more[name] ?? []), '--at', folder.dir],
-        folder.dir,
+        { cwd: folder.dir },
       )
       const expected = exits[kind ?? 'none'] ?? [1]
       const isClear = kind === null || /^reprise: .{30,}/m.test(stderr) || stdout !== ''

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { authorization, passwordOf } from '../../adapter-nats/test/acl-roles.js'
 import { roles } from '../../adapter-redis/test/acl-roles.js'
 import { talk } from './broken-logs/servers.js'
-import { repriseHere } from './in-process.js'
+import { inProcess } from './in-process.js'
 
 // The users of the adapters' READMEs: what they have is what a doctor must find to be enough, and nothing else.
 
@@ -50,7 +50,7 @@ describe.each(Object.keys(places) as (keyof typeof places)[])('on %s', (kind) =>
 
   const levelsOf = async (user: string, role: string) => {
     const args = ['doctor', addressOf(server, user), '--role', role, '--json']
-    const { code, stdout, stderr } = await repriseHere(args, '/')
+    const { code, stdout, stderr } = await inProcess(args)
     expect(stdout + stderr).not.toContain('secret-of')
     const rights: { part: string; level: string; message: string }[] = JSON.parse(stdout).findings
     const found = rights.filter(({ part, level }) => part === 'rights' || (part === 'latency' && level !== 'ok'))

@@ -131,7 +131,7 @@ export function contradiction(runId: RunId | null, index: number, error: unknown
   const why = error instanceof Error ? error.message : String(error)
   return new RepriseError(
     'LOG_CORRUPT',
-    `Commit ${index} of ${runId === null ? 'the log' : `run ${runId}`} is intact, and its events contradict what comes before them: ${why} Nothing was changed.`,
+    `Commit ${index} of run ${runId} is intact, and its events contradict what comes before them: ${why} Nothing was changed.`,
     { cause: error, details: { index } },
   )
 }
@@ -179,13 +179,9 @@ export function checkRunId(found: RunId | null, runId: RunId): void {
 }
 
 function upcastCommit(commit: Commit): Commit {
-  try {
-    for (const event of commit.events) {
-      // Nearly always they are in their newest form, and nothing is allocated.
-      if (upcastEvent(event) !== event) return { ...commit, events: commit.events.map((old) => upcastEvent(old)) }
-    }
-  } catch (error) {
-    throw isRepriseError(error) ? error : contradiction(null, commit.index, error)
+  for (const event of commit.events) {
+    // Nearly always they are in their newest form, and nothing is allocated.
+    if (upcastEvent(event) !== event) return { ...commit, events: commit.events.map((old) => upcastEvent(old)) }
   }
   return commit
 }
