@@ -91,8 +91,12 @@ export class NatsLog implements CommitLog {
     }
   }
 
-  /** One consumer over the newest message of each run, headers only. */
   async *list(prefix = ''): AsyncGenerator<RunId> {
+    for await (const { runId } of this.heads(prefix)) yield runId
+  }
+
+  /** The newest commit of each run that there is, by its header. One consumer, headers only. */
+  async *heads(prefix = ''): AsyncGenerator<{ readonly runId: RunId; readonly entry: CommitEntry }> {
     this.#connection.assertOpen()
     const options = {
       stream: this.#names.logStream,
@@ -102,7 +106,9 @@ export class NatsLog implements CommitLog {
     }
     for await (const message of lastOfEach(this.#connection, options)) {
       const runId = decodeToken(message.subject.slice(message.subject.lastIndexOf('.') + 1)) as RunId | null
-      if (runId?.startsWith(prefix) && readEntry(message, runId).kind === 'commit') yield runId
+      if (!runId?.startsWith(prefix)) continue
+      const entry = readEntry(message, runId)
+      if (entry.kind === 'commit') yield { runId, entry }
     }
   }
 

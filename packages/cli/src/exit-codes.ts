@@ -35,6 +35,7 @@ export const exitOfError: Readonly<Record<ErrorCode, ExitName>> = {
   LOG_CORRUPT: 'problem',
   LOG_TOO_NEW: 'problem',
   RUN_UNKNOWN: 'notFound',
+  VERSION_UNKNOWN: 'notFound',
   RUN_OPEN: 'refused',
   RUN_HELD: 'unavailable',
   RUN_MISMATCH: 'refused',
@@ -68,4 +69,10 @@ export const exitOfError: Readonly<Record<ErrorCode, ExitName>> = {
   PROGRAM_FAILED: 'problem',
   UNSAFE_FILE_SYSTEM: 'refused',
   UNSAFE_SERVER: 'refused',
+}
+
+/** What a code from a log ends with, which may be of a later library. */
+export function exitOfCode(code: string): Exclude<ExitName, 'ok'> {
+  const exit = exitOfError[code as ErrorCode] ?? 'refused'
+  return exit === 'ok' ? 'problem' : exit
 }

@@ -37,6 +37,8 @@ export function combineAdapters(parts: AdapterParts): Adapter {
     ...(store === undefined ? {} : { artifacts: store }),
     // Beside the log: who may not write that may not write these.
     ...(log.snapshots === undefined ? {} : { snapshots: log.snapshots }),
+    ...(log.history === undefined ? {} : { history: log.history }),
+    ...(log.summaries === undefined ? {} : { summaries: log.summaries }),
     diagnose: (options) => diagnoseAll(members, log, inbox, options),
     close: () => closeAll(members),
   }
