@@ -1,7 +1,14 @@
+import { mkdtempSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openFiles } from '@reprise/adapter-fs'
+import { openRun } from '@reprise/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { verify } from '../src/commands/verify.js'
 import { brokenFolder, contentsOf } from './broken-logs/folder.js'
 import { brokenLogs } from './broken-logs/kinds.js'
+import { inProcess } from './in-process.js'
 import { reprise, repriseJson } from './reprise.js'
 
 let folder: Awaited<ReturnType<typeof brokenFolder>>
@@ -67,6 +74,29 @@ describe('verify --all', () => {
 })
 
 describe('verify RUN', () => {
+  it('finds nothing wrong with a log that is being written, and sees it grow', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'reprise-verify-'))
+    const adapter = await openFiles({ dir })
+    const run = await openRun({ adapter, runId: 'busy', goal: 'go on' })
+    let isDone = false
+    const writing = (async () => {
+      while (!isDone) await run.note('a word')
+    })()
+    const seen: number[] = []
+    while (seen.length < 8) {
+      const { code, stdout } = await inProcess(['verify', 'busy', '--json', '--at', dir])
+      expect(code).toBe(0)
+      seen.push(JSON.parse(stdout).version)
+    }
+    isDone = true
+    await writing
+    await run.close()
+    await adapter.close()
+    await rm(dir, { recursive: true })
+    expect(seen).toEqual(seen.toSorted((a, b) => a - b))
+    expect(seen.at(-1)).toBeGreaterThan(seen[0] ?? 0)
+  })
+
   it('tells an empty log from a run that is not there, and asks for one of RUN and --all', async () => {
     const [empty, none, neither, both] = await Promise.all([
       repriseJson(['verify', 'empty', '--at', folder.dir]),

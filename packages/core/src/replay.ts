@@ -15,6 +15,7 @@ export { type CheckpointKey, defaultKeyId, type PinnedKey } from './replay/check
 export { type Checkpoint, checkpointBytesMax, checkpointSchema } from './replay/checkpoint-text.js'
 export { type CommitsFromOptions, commitsFrom } from './replay/commits-from.js'
 export { type CopyOptions, type CopyReport, copyRun } from './replay/copy-run.js'
+export type { LogRemains } from './replay/count-remains.js'
 export { diffRun } from './replay/diff-run.js'
 export { type DiffOptions, diffStates, type StateDiff, stateDiffSchema } from './replay/diff-states.js'
 export { exportRun } from './replay/export-run.js'
@@ -68,7 +69,6 @@ export {
   checkpointFindings,
   verifyCheckpoint,
 } from './replay/verify-checkpoint.js'
-export type { LogRemains } from './replay/walk-pieces.js'
 export type { Where } from './replay/where.js'
 export { type WhyCode, whyCodes } from './replay/why-codes.js'
 export { type RunWhy, runWhySchema, type WhyRunOptions, whyRun } from './replay/why-run.js'

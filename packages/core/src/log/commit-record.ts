@@ -74,7 +74,7 @@ export function readCommit(line: string, index: number): Commit {
   } catch {
     throw corruptCommit(index, 'its bytes have the hash that it carries, and are no JSON')
   }
-  if (!Array.isArray(commit?.events)) {
+  if (!Array.isArray(commit?.events) || !commit.events.every((event) => typeof event === 'object' && event !== null)) {
     throw corruptCommit(index, 'its bytes have the hash that it carries, and hold no events')
   }
   return commit

@@ -7,8 +7,9 @@ import type { SnapshotStore } from '../ports/snapshot-store.js'
 import { isRepriseError, type RepriseError } from '../protocol/errors.js'
 import type { RunId } from '../protocol/ids.js'
 import { upcastEvent } from '../protocol/upcast.js'
+import { type LogRemains, RemainsCount } from './count-remains.js'
 import { type LogProblem, type LogProblemKind, logProblem } from './log-problem.js'
-import { type LogRemains, PieceWalk, type Prefix } from './walk-pieces.js'
+import { PieceWalk, type Prefix } from './walk-pieces.js'
 
 /** What was found in a log. */
 export interface LogReport {
@@ -47,22 +48,30 @@ export interface InspectOptions {
 export async function inspectLog(log: CommitLog, runId: RunId, options: InspectOptions = {}): Promise<LogReport> {
   if (options.snapshots !== undefined) return await inspectQuickly(log, runId, options.snapshots)
   const { chain, failed } = await readThrough(log, runId)
-  const walk = new PieceWalk({ wanted: failed?.commit ?? null, readable: chain.commits })
-  for await (const piece of log.stored?.(runId) ?? piecesOf(log, runId)) walk.take(piece)
-  if (failed !== null) return badReport(runId, walk, whatFailed(failed, walk))
-  const { commits, version, head, first } = chain
-  if (commits > 0) {
-    const found = { commits, version, head, first, snapshotCommits: 0, problem: null, later: 0 }
-    return { runId, ok: true, ...found, remains: walk.remains }
+  if (failed !== null) {
+    const walk = new PieceWalk({ wanted: failed.commit, readable: chain.commits })
+    for await (const piece of log.stored?.(runId) ?? piecesOf(log, runId)) walk.take(piece)
+    return badReport(runId, walk, whatFailed(failed, walk))
   }
-  if (walk.pieces === 0) throw unknownRun(runId)
-  return badReport(runId, walk, { problem: logProblem('empty', 0, null, emptySays(walk)), before: chain })
+  const count = new RemainsCount()
+  for await (const piece of log.stored?.(runId) ?? []) count.take(piece)
+  const { commits, version, head, first } = chain
+  const { remains } = count
+  const found = { commits, version, snapshotCommits: 0, later: 0, remains }
+  if (commits > 0) return { runId, ok: true, ...found, head, first, problem: null }
+  if (count.pieces === 0) throw unknownRun(runId)
+  return {
+    runId,
+    ok: false,
+    ...found,
+    head: null,
+    first: null,
+    problem: logProblem('empty', 0, null, emptySays(remains)),
+  }
 }
 
-const emptySays = ({ remains }: PieceWalk): string =>
-  remains.torn === 0
-    ? 'The log is there, and empty.'
-    : 'The log has no whole commit, only the remains of a write that failed.'
+const emptySays = ({ torn }: LogRemains): string =>
+  torn === 0 ? 'The log is there, and empty.' : 'The log has no whole commit, only the remains of a write that failed.'
 
 /** What reading, decoding and folding stopped at. */
 interface Failed {

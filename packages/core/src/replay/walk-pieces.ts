@@ -2,17 +2,8 @@ import { genesisHash } from '../log/commit-record.js'
 import type { StoredPiece } from '../ports/commit-log.js'
 import type { Commit } from '../protocol/events.js'
 import { classifyPiece, type PieceKind } from './classify-piece.js'
+import type { LogRemains } from './count-remains.js'
 import { type LogProblem, type LogProblemKind, logProblem } from './log-problem.js'
-
-/** What a log holds besides its commits. None of it ever counted. */
-export interface LogRemains {
-  /** Pieces that a failed write left. */
-  readonly torn: number
-  /** Whether the log ends in one: a writer died, or is writing just now. */
-  readonly tornTail: boolean
-  /** Whole commits for a place that was taken: written twice, or by a coordinator that came too late. */
-  readonly passedOver: number
-}
 
 /** What is right before some place. */
 export interface Prefix {
