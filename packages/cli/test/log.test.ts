@@ -12,6 +12,8 @@ import { goldenRun, putGoldenLog } from './drawn-run.js'
 import { reprise, repriseJson, startReprise } from './reprise.js'
 import { inTerminal, withoutColours } from './terminal.js'
 
+// Each starts processes, which takes as long as a busy machine makes them take.
+vi.setConfig({ testTimeout: 120_000 })
 const folders = new TestFolders()
 afterEach(() => folders.removeAll())
 
@@ -68,6 +70,7 @@ describe('reprise log', () => {
   it('follows a closed run no further, and says so', async () => {
     const { code, stdout, stderr } = await reprise(['log', goldenRun, '-f', '-n', '1', '--at', await goldenFolder()])
     expect([code, stderr]).toEqual([0, 'Run run-1 is closed: nothing follows.\n'])
+    expect(stdout).toBe(withoutColours(stdout))
     expect(stdout).toMatch(
       /^ +92 2026-01-01 00:01:10.800 #47 +coordinator-2 +run-completed +the run is complete: everything/,
     )
@@ -83,11 +86,11 @@ describe('reprise log', () => {
     await expect(withoutColours(text)).toMatchFileSnapshot(`golden/log-${columns}.txt`)
   })
 
-  it('is plain with NO_COLOR and in a pipe', async () => {
+  it('is plain with NO_COLOR', async () => {
     const args = ['log', goldenRun, '--at', await goldenFolder(), '--since', '85']
     const { text } = await inTerminal(args, { env: { NO_COLOR: '1' } })
+    expect(text).toMatch(/ 92 .*run-completed/)
     expect(text).toBe(withoutColours(text))
-    expect((await reprise(args)).stdout).not.toContain('\u001b')
   })
 })
 
@@ -175,5 +178,5 @@ describe('reprise log --follow', () => {
     } finally {
       await adapter.close()
     }
-  }, 120_000)
+  })
 })

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { TestFolders } from '@reprise/test-fleet'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { stats } from '../src/commands/stats.js'
 import { displayWidth } from '../src/output/display-width.js'
 import { sparkline } from '../src/output/sparkline.js'
@@ -8,6 +8,8 @@ import { drawnRun, goldenRun, plainNames, putLines } from './drawn-run.js'
 import { repriseJson } from './reprise.js'
 import { inTerminal, withoutColours } from './terminal.js'
 
+// Some start processes, which takes as long as a busy machine makes them take.
+vi.setConfig({ testTimeout: 120_000 })
 const folders = new TestFolders()
 afterEach(() => folders.removeAll())
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Script } from 'node:vm'
 import { type Timeline, timelineOf } from '@reprise/core/replay'
 import { TestFolders } from '@reprise/test-fleet'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { timeline as timelineCommand } from '../src/commands/timeline.js'
 import { displayWidth } from '../src/output/display-width.js'
 import { withoutInk } from '../src/output/markup.js'
@@ -16,6 +16,8 @@ import { drawnRun, goldenRun, type Names, plainNames, putLines } from './drawn-r
 import { reprise, repriseJson } from './reprise.js'
 import { inTerminal, withoutColours } from './terminal.js'
 
+// Some start processes, which takes as long as a busy machine makes them take.
+vi.setConfig({ testTimeout: 120_000 })
 const folders = new TestFolders()
 afterEach(() => folders.removeAll())
 

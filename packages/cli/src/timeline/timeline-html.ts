@@ -94,9 +94,12 @@ function pageData(timeline: Timeline): unknown {
 
 function pageAttempt({ span, from, to, row }: PackedAttempt): unknown {
   const fate = fateOf(span)
+  const task = plain(clip(span.taskId, idMax))
   return {
     ...{ from: finite(from), to: finite(to), row, fate, words: fateWords[fate], attempt: span.attempt },
-    task: plain(clip(span.taskId, idMax)),
+    task,
+    // What is shown otherwise than it is cannot be asked for by what is shown.
+    isExact: task === span.taskId,
     kind: plain(clip(span.kind, idMax)),
     events: eventsOf(span),
   }
@@ -121,7 +124,7 @@ function eventsOf(span: AttemptSpan): [at: string, version: number | null, what:
   if (startedAt !== null) events.push([plain(clip(startedAt, 30)), null, `started by ${who}, on its clock`])
   if (finishedAt !== null) events.push([plain(clip(finishedAt, 30)), null, `finished: ${status}`])
   if (recorded !== null) events.push([recorded.at, recorded.version, 'its receipt was recorded'])
-  if (refused > 0) events.push(['', null, `${refused} receipts for it were refused`])
+  if (refused > 0) events.push(['', null, `refused receipts for it: ${refused}`])
   if (ended !== null) events.push([ended.at, ended.version, ended.how])
   return events
 }

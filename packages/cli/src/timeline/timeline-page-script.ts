@@ -171,7 +171,7 @@ function choose(one) {
     table.append(row)
   }
   const command = element('code', 'reprise log ' + data.runId + " --task '" + one.task.replaceAll("'", "'\\''") + "'")
-  box.replaceChildren(element('h2', one.task + ', attempt ' + one.attempt), element('p', one.kind + ', ' + one.lane.name + ', ' + one.words), table, command)
+  box.replaceChildren(element('h2', one.task + ', attempt ' + one.attempt), element('p', one.kind + ', ' + one.lane.name + ', ' + one.words), table, ...(one.isExact ? [command] : []))
   ask()
 }
 

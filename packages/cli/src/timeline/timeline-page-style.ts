@@ -30,6 +30,7 @@ ${fates}
 #chosen{border-bottom:1px solid var(--line);padding-bottom:10px}
 table{border-collapse:collapse;font-size:13px}
 td,th{padding:2px 14px 2px 0;text-align:left;vertical-align:top;overflow-wrap:anywhere}
+td:nth-child(-n+2){white-space:nowrap}
 td:nth-child(2){text-align:right;font-variant-numeric:tabular-nums}
 code{font-size:12px;overflow-wrap:anywhere}
 #list{margin:0;padding:0;list-style:none;columns:340px}
