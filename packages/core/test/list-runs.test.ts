@@ -3,10 +3,10 @@ import { openRun } from '../src/coordinator/open-run.js'
 import type { MemoryAdapter } from '../src/memory/memory-adapter.js'
 import type { Adapter } from '../src/ports/adapter.js'
 import type { RunId } from '../src/protocol/ids.js'
-import { type ListedRun, listRuns, type UnreadableRun } from '../src/replay/list-runs.js'
+import { type ListedRun, listRuns, type UnreadableLog } from '../src/replay/list-runs.js'
 import { RunStage, request, requests, runId } from './run-stage.js'
 
-type Row = ListedRun | UnreadableRun
+type Row = ListedRun | UnreadableLog
 
 async function collect(adapter: Adapter, prefix?: string): Promise<Row[]> {
   const rows: Row[] = []

@@ -1,4 +1,4 @@
-import { type ListedRun, listRuns, type UnreadableRun } from '@reprise/core/replay'
+import { type ListedRun, listRuns, type UnreadableLog } from '@reprise/core/replay'
 import { z } from 'zod'
 import { defineCommand } from '../command.js'
 import { wholeNumber } from '../read-values.js'
@@ -96,7 +96,7 @@ export const runs = defineCommand({
 })
 
 /** A row of each. */
-const rowOf = (run: ListedRun | UnreadableRun): RunRow => (run.problem === null ? run : { ...nothing, ...run })
+const rowOf = (run: ListedRun | UnreadableLog): RunRow => (run.problem === null ? run : { ...nothing, ...run })
 
 const nothing = {
   ...{ version: null, status: null, mode: null, openTasks: null, open: null, tasks: null, accepted: null },
