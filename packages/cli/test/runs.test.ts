@@ -47,7 +47,8 @@ const rowsOf = ({ stdout }: Ended): RunRow[] =>
 const namesOf = (ended: Ended): string[] => rowsOf(ended).map(({ runId }) => runId)
 const at = (...args: string[]): Promise<Ended> => reprise(['runs', ...args], { cwd: top })
 
-describe('reprise runs', () => {
+// Each start of the command takes a second or more on a busy machine.
+describe('reprise runs', { timeout: 120_000 }, () => {
   it('lists what is in the nearest folder, youngest first, and says how many and what was read', async () => {
     const { code, stdout, stderr } = await at()
     const cells = stdout.split('\n').map((line) => line.replace(/[\d.]+ (ms|s|min) /, 'AGE ').split(/ +/))
