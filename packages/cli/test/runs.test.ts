@@ -10,7 +10,7 @@ import { openRedis } from '@reprise/adapter-redis'
 import { type Adapter, openRun, type Run } from '@reprise/core'
 import { startNats, startRedis } from '@reprise/test-servers'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type RunRow, runs } from '../src/commands/runs.js'
+import { type RunRow, runRowSchema } from '../src/commands/run-row.js'
 import { type Ended, reprise } from './reprise.js'
 
 const heldRun = fileURLToPath(new URL('held-run.mjs', import.meta.url))
@@ -43,7 +43,7 @@ const rowsOf = ({ stdout }: Ended): RunRow[] =>
   stdout
     .split('\n')
     .slice(0, -1)
-    .map((line) => runs.schema.parse(JSON.parse(line)) as RunRow)
+    .map((line) => runRowSchema.parse(JSON.parse(line)))
 const namesOf = (ended: Ended): string[] => rowsOf(ended).map(({ runId }) => runId)
 const at = (...args: string[]): Promise<Ended> => reprise(['runs', ...args], { cwd: top })
 
