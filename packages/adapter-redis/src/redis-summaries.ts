@@ -2,7 +2,7 @@ import type { LogHead, RunId, RunSummaries, SummarizedRun } from '@reprise/core/
 import type { AdapterParts } from './adapter-parts.js'
 import { asArray, asText } from './redis-reply.js'
 import type { RunRegistry } from './run-registry.js'
-import { putSummaryScript } from './summary-scripts.js'
+import { putSummaryScript, readSummaryScript } from './summary-scripts.js'
 
 /** The summary of each run beside its log: a hash with the text, and the hash of the commit that it is of. */
 export class RedisSummaries implements RunSummaries {
@@ -21,24 +21,21 @@ export class RedisSummaries implements RunSummaries {
     await connection.script(putSummaryScript, [keys.head(runId), keys.summary(runId)], [index, hash, text])
   }
 
-  /** Three round trips for 512 runs: as many commands for each as the log's list, and two more. */
+  /** Two round trips for 512 runs. */
   async *list(prefix = ''): AsyncGenerator<SummarizedRun[]> {
     this.#parts.lifetime.assertOpen()
-    for await (const runs of this.#registry.pages(prefix)) {
-      const summaries = await Promise.all(runs.map((runId) => this.#summaryOf(runId)))
+    for await (const names of this.#registry.pages(prefix)) {
+      const found = await Promise.all(names.map((name) => this.#lookAt(name)))
       this.#parts.lifetime.assertOpen()
-      yield runs.map((runId, n) => ({ runId, summary: summaries[n] ?? null }))
+      yield found.filter((run) => run !== null)
     }
   }
 
-  async #summaryOf(runId: RunId): Promise<string | null> {
+  /** `null`: there is no such run. */
+  async #lookAt(name: string): Promise<SummarizedRun | null> {
     const { connection, keys } = this.#parts
-    const [head, kept] = await Promise.all([
-      connection.call('HMGET', [keys.head(runId), 'hash']),
-      connection.call('HMGET', [keys.summary(runId), 'hash', 'text']),
-    ])
-    const [[newest], [hash, text]] = [asArray(head), asArray(kept)]
-    if (newest == null || hash == null || text == null) return null
-    return asText(newest) === asText(hash) ? asText(text) : null
+    const reply = asArray(await connection.script(readSummaryScript, [keys.head(name), keys.summary(name)], []))
+    if (reply.length === 0) return null
+    return { runId: name as RunId, summary: reply.length === 1 ? null : asText(reply[1]) }
   }
 }

@@ -37,9 +37,9 @@ export const roles = (prefix: string): Readonly<Record<Role, readonly string[]>>
   inspector: [
     'resetchannels',
     '-@all +ping +info',
-    `(${script} +hmget +xlen +xrange +xread +exists ~{${prefix}:run:*}:log ~{${prefix}:run:*}:head)`,
+    `(${script} +hmget +xlen +xrange +xread +exists ~{${prefix}:run:*}:log ~{${prefix}:run:*}:head ~{${prefix}:run:*}:summary)`,
     `(+xrange ~{${prefix}:run:*}:inbox)`,
-    `(+hmget ~{${prefix}:run:*}:snapshot ~{${prefix}:run:*}:summary)`,
+    `(+hmget ~{${prefix}:run:*}:snapshot)`,
     `(+zrange ~{${prefix}:runs})`,
     `(${readLease} ~{${prefix}:lease:*})`,
     `(${script} +time +zrange ~{${prefix}:leases})`,

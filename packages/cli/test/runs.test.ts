@@ -10,8 +10,7 @@ import { openRedis } from '@reprise/adapter-redis'
 import { type Adapter, openRun, type Run } from '@reprise/core'
 import { startNats, startRedis } from '@reprise/test-servers'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { runs } from '../src/commands/runs.js'
-import type { RunRow } from '../src/commands/runs-schema.js'
+import { type RunRow, runRowSchema } from '../src/commands/run-row.js'
 import { type Ended, reprise } from './reprise.js'
 
 const heldRun = fileURLToPath(new URL('held-run.mjs', import.meta.url))
@@ -44,11 +43,12 @@ const rowsOf = ({ stdout }: Ended): RunRow[] =>
   stdout
     .split('\n')
     .slice(0, -1)
-    .map((line) => runs.schema.parse(JSON.parse(line)) as RunRow)
+    .map((line) => runRowSchema.parse(JSON.parse(line)))
 const namesOf = (ended: Ended): string[] => rowsOf(ended).map(({ runId }) => runId)
 const at = (...args: string[]): Promise<Ended> => reprise(['runs', ...args], { cwd: top })
 
-describe('reprise runs', () => {
+// Each start of the command takes a second or more on a busy machine.
+describe('reprise runs', { timeout: 120_000 }, () => {
   it('lists what is in the nearest folder, youngest first, and says how many and what was read', async () => {
     const { code, stdout, stderr } = await at()
     const cells = stdout.split('\n').map((line) => line.replace(/[\d.]+ (ms|s|min) /, 'AGE ').split(/ +/))

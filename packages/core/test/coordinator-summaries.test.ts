@@ -76,19 +76,19 @@ describe('a coordinator beside whose logs summaries are kept', () => {
 
   it('goes on when one cannot be put, tells it, and tries again ever more seldom', async () => {
     const stage = new RunStage()
-    stage.spoil('summaries.put', 'fail', { times: 4 })
+    stage.spoil('summaries.put', 'fail', { times: 7 })
     const { run } = await stage.open()
     const failedAt: number[] = []
     run.on('transport-failed', (error) => {
       expect(error).toMatchObject({ code: 'ADAPTER_UNAVAILABLE' })
       failedAt.push(stage.clock.now())
     })
-    await stage.clock.advance(40_000)
+    await stage.clock.advance(200_000)
     const waits = failedAt.map((at, n) => at - (failedAt[n - 1] ?? at))
-    expect(waits).toEqual([0, 4_000, 8_000, 16_000])
+    expect(waits).toEqual([0, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000])
     expect(puts(stage)).toBe(0)
     await stage.clock.run(run.note('still at work'))
-    await stage.clock.advance(32_000)
+    await stage.clock.advance(60_000)
     expect([puts(stage), isOfHead(stage)]).toEqual([1, true])
   })
 

@@ -3,10 +3,11 @@ import { openRun } from '../src/coordinator/open-run.js'
 import type { MemoryAdapter } from '../src/memory/memory-adapter.js'
 import type { Adapter } from '../src/ports/adapter.js'
 import type { RunId } from '../src/protocol/ids.js'
-import { type ListedRun, listRuns, type UnreadableRun } from '../src/replay/list-runs.js'
+import { keepSummary } from '../src/replay/keep-summary.js'
+import { type ListedRun, listRuns, type UnreadableLog } from '../src/replay/list-runs.js'
 import { RunStage, request, requests, runId } from './run-stage.js'
 
-type Row = ListedRun | UnreadableRun
+type Row = ListedRun | UnreadableLog
 
 async function collect(adapter: Adapter, prefix?: string): Promise<Row[]> {
   const rows: Row[] = []
@@ -156,6 +157,21 @@ describe('listRuns', () => {
       return 'go'
     })
     expect((await list(stage)).map((row) => row.runId)).toEqual(['run-0'])
+  })
+
+  it('needs no log any more of a run that came from elsewhere, once somebody has kept its summary', async () => {
+    const [there, here] = [new RunStage(), new RunStage()]
+    await leave(there, ['run-0', 'run-1'])
+    for (const [id, records] of there.backend.runs.records) here.backend.runs.records.set(id, [...records])
+    expect(sourcesOf(await list(here))).toEqual({ 'run-0': 'log', 'run-1': 'log' })
+    const keep = (id: string, adapter: Adapter = here.outside.adapter) =>
+      here.clock.run(keepSummary(adapter, id as RunId))
+    expect(await keep('run-1')).toBe(true)
+    const rows = await list(here)
+    expect(sourcesOf(rows)).toEqual({ 'run-0': 'log', 'run-1': 'summary' })
+    expect(rows[1]).toEqual((await list(there))[1])
+    expect(await keep('run-0', withoutSummaries(here.outside))).toBe(false)
+    await expect(keep('run-7')).rejects.toMatchObject({ code: 'RUN_UNKNOWN' })
   })
 
   it('fails as the adapter does', async () => {

@@ -1,7 +1,7 @@
-import { type ListedRun, listRuns, type UnreadableRun } from '@reprise/core/replay'
+import { type ListedRun, listRuns, type UnreadableLog } from '@reprise/core/replay'
 import { defineCommand } from '../command.js'
 import { wholeNumber } from '../read-values.js'
-import { type RunRow, runRowSchema, statuses } from './runs-schema.js'
+import { type RunRow, runRowSchema, statuses } from './run-row.js'
 import { runsNote, runsTable, type Totals } from './runs-table.js'
 
 const details = `
@@ -60,7 +60,7 @@ export const runs = defineCommand({
 })
 
 /** A row of each. */
-const rowOf = (run: ListedRun | UnreadableRun): RunRow => (run.problem === null ? run : { ...nothing, ...run })
+const rowOf = (run: ListedRun | UnreadableLog): RunRow => (run.problem === null ? run : { ...nothing, ...run })
 
 const nothing = {
   ...{ version: null, status: null, mode: null, openTasks: null, open: null, tasks: null, accepted: null },

@@ -28,7 +28,7 @@ export interface ListedRun extends Omit<RunSummary, 'holder'> {
 }
 
 /** A run whose log cannot be read: damaged, of a later library, or of another run. */
-export interface UnreadableRun {
+export interface UnreadableLog {
   readonly runId: RunId
   readonly problem: { readonly code: ErrorCode; readonly message: string }
   readonly source: 'log'
@@ -43,7 +43,7 @@ export interface UnreadableRun {
 export async function* listRuns(
   adapter: Adapter,
   options: ListRunsOptions = {},
-): AsyncGenerator<ListedRun | UnreadableRun> {
+): AsyncGenerator<ListedRun | UnreadableLog> {
   const { prefix = '' } = options
   const holders = await liveHolders(adapter, prefix)
   const asRow = (summary: RunSummary, source: ListedRun['source']): ListedRun => {
@@ -110,7 +110,7 @@ async function* withoutSummaries({ log }: Adapter, prefix: string): AsyncGenerat
 const unreadable: readonly ErrorCode[] = ['LOG_CORRUPT', 'LOG_TOO_NEW', 'RUN_MISMATCH']
 
 /** `null`: it was removed meanwhile. */
-async function readLog({ log, snapshots }: Adapter, runId: RunId): Promise<RunSummary | UnreadableRun | null> {
+async function readLog({ log, snapshots }: Adapter, runId: RunId): Promise<RunSummary | UnreadableLog | null> {
   try {
     const { state } = await loadRun(log, runId, { snapshots })
     return state.version === 0 ? null : { ...summaryOf(state), runId }
