@@ -82,6 +82,16 @@ export const eventDataSchemas = {
       .optional(),
   }),
   'run-failed': z.strictObject({ reason: text }),
+  /** Everything before it is the history of another run up to `version`; from here on the log is that of `runId`. */
+  'run-forked': z.strictObject({
+    runId: runIdSchema,
+    from: z.strictObject({
+      runId: runIdSchema,
+      version: z.number().int().min(1),
+      /** Of the commit of that run which holds the event of that version. */
+      hash: sha256Schema,
+    }),
+  }),
   'lock-acquired': z.strictObject({
     holder: holderSchema,
     reason: z.enum(['opened', 'free', 'lease-expired', 'process-gone', 'forced']),

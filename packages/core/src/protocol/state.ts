@@ -102,7 +102,10 @@ export interface RunState {
   /** One per success criterion; `null`: not met yet. */
   criteria: (CriterionEvidence | null)[]
   policy: Policy | null
+  /** Of a fork: when it was forked. */
   openedAt: string | null
+  /** The run whose history up to that version this one goes on from. */
+  forkedFrom: { readonly runId: RunId; readonly version: number; readonly hash: string } | null
   /** Number of events folded. */
   version: number
   /** Time of the commit being folded. */

@@ -1,4 +1,4 @@
-import { checkRunId, contradiction, unknownRun, upcastCommit } from '../coordinator/load-run.js'
+import { contradiction, unknownRun, upcastCommit } from '../coordinator/load-run.js'
 import { type RunStatus, statusOf } from '../coordinator/run-status.js'
 import { initialState, reduceEvent } from '../flow/reduce-event.js'
 import { ChainReader } from '../log/chain-reader.js'
@@ -6,6 +6,7 @@ import type { CommitLog } from '../ports/commit-log.js'
 import type { Commit, RunEvent } from '../protocol/events.js'
 import type { RunId } from '../protocol/ids.js'
 import type { RunState } from '../protocol/state.js'
+import { checkIsLogOf } from './check-is-log-of.js'
 import type { EventPlace } from './invariants/invariant.js'
 import { type InvariantName, invariantNames, invariants } from './invariants.js'
 
@@ -53,7 +54,7 @@ export const bisect = (log: CommitLog, runId: RunId, condition: Condition): Prom
 
 /** As `bisect`: the first event that breaks one of these invariants. Default: any of them. */
 export function findBroken(
-  log: CommitLog,
+  log: Pick<CommitLog, 'read'>,
   runId: RunId,
   names: readonly InvariantName[] = invariantNames,
 ): Promise<BisectReport> {
@@ -89,7 +90,7 @@ interface Probe {
   readonly unfoldable: (error: unknown, place: EventPlace) => Found
 }
 
-async function firstFound(log: CommitLog, runId: RunId, probe: Probe): Promise<BisectReport> {
+async function firstFound(log: Pick<CommitLog, 'read'>, runId: RunId, probe: Probe): Promise<BisectReport> {
   const chain = new ChainReader()
   const walk = new EventWalk(probe)
   for await (const lines of log.read(runId)) {
@@ -99,7 +100,7 @@ async function firstFound(log: CommitLog, runId: RunId, probe: Probe): Promise<B
     }
   }
   if (chain.commits === 0) throw unknownRun(runId)
-  checkRunId(walk.runId, runId)
+  await checkIsLogOf(log, runId, walk.runId)
   return { found: null, version: chain.version, commits: chain.commits }
 }
 

@@ -1,10 +1,11 @@
-import { checkRunId, unknownRun, upcastCommit } from '../coordinator/load-run.js'
+import { unknownRun, upcastCommit } from '../coordinator/load-run.js'
 import { forkState } from '../flow/fork-state.js'
 import { initialState } from '../flow/reduce-event.js'
 import { ChainReader } from '../log/chain-reader.js'
 import type { CommitLog } from '../ports/commit-log.js'
 import type { EventType } from '../protocol/events.js'
 import type { RunId } from '../protocol/ids.js'
+import { checkIsLogOf } from './check-is-log-of.js'
 import { type DiffOptions, diffStates, type StateDiff } from './diff-states.js'
 import { FoldTo } from './fold-to.js'
 import { loadRunAt } from './load-run-at.js'
@@ -44,7 +45,7 @@ export async function diffRun(
     }
   }
   if (chain.commits === 0) throw unknownRun(runId)
-  checkRunId(early.state.runId, runId)
+  await checkIsLogOf(log, runId, early.state.runId)
   const end = late ?? early
   for (const [stop, fold] of [
     [first, early],

@@ -58,7 +58,11 @@ export const runStateSchema = z.object({
     }),
   ),
   policy: policySchema.nullable(),
-  openedAt: time.nullable(),
+  openedAt: time.nullable().describe('of a fork: when it was forked'),
+  forkedFrom: z
+    .object({ runId: z.string(), version, hash: z.string() })
+    .nullable()
+    .describe('the run whose history up to that version this one goes on from'),
   holder: z.object({ ...holderSchema.shape, since: time }).nullable(),
   pausedReason: z.string().nullable(),
   blockedReason: z.string().nullable(),
@@ -128,7 +132,7 @@ export type RunStateJson = z.output<typeof runStateSchema>
  * not it was read from a snapshot.
  */
 export function stateJson(state: RunState): RunStateJson {
-  const { runId, version, epoch, status, mode, goal, policy, openedAt, lock } = state
+  const { runId, version, epoch, status, mode, goal, policy, openedAt, forkedFrom, lock } = state
   const { pausedReason, blockedReason, closing, checklist, resumedEpoch, round, checkpoint } = state
   const { statusChangedAt, resultsChangedAt, takenInAt } = state
   return {
@@ -136,6 +140,7 @@ export function stateJson(state: RunState): RunStateJson {
     criteria: state.successCriteria.map((text, i) => ({ number: i + 1, text, met: state.criteria[i] ?? null })),
     policy,
     openedAt,
+    forkedFrom: forkedFrom && { ...forkedFrom },
     holder: lock === null ? null : { ...lock.holder, since: lock.at },
     ...{
       pausedReason,

@@ -20,7 +20,7 @@ export const logInvariants = {
   ),
 
   'holder-appends': {
-    says: 'Only the holder of the lock appends, and whoever takes it.',
+    says: 'Only the holder of the lock appends, whoever takes it, and whoever makes a fork of the log.',
     shows: ['I4', 'P2'],
     begin: () => {
       let [holder, index, mayAppend]: [string | null, number, boolean] = [null, -1, false]
@@ -33,6 +33,13 @@ export const logInvariants = {
             // The commit that takes the lock is fenced by its place in the log.
             mayAppend = true
           } else if (event.type === 'lock-released') holder = null
+          // Nobody can hold it sooner. The lock stands next to it, unless the log was forked in between.
+          else if (event.type === 'run-opened') mayAppend = true
+          else if (event.type === 'run-forked') {
+            // Whoever forks a run makes another one, and holds neither.
+            holder = null
+            mayAppend = true
+          }
           return !isLast || mayAppend ? null : `${commit.actor} appended it, and did not hold the lock`
         },
       }
@@ -62,10 +69,12 @@ export const logInvariants = {
   },
 
   'closed-stays-closed': before(
-    'Once the run is complete or failed, nothing follows but the release of the lock.',
+    'Once the run is complete or failed, nothing follows but the release of the lock, or a fork that goes on as another run.',
     ['I11'],
     ({ mode, status }, { type }) =>
-      mode === 'closed' && type !== 'lock-released' ? `${type} came after the run was ${status}` : null,
+      mode === 'closed' && type !== 'lock-released' && type !== 'run-forked'
+        ? `${type} came after the run was ${status}`
+        : null,
   ),
 } as const satisfies Record<string, Invariant>
 

@@ -49,10 +49,11 @@ export const resumeInvariants = {
     begin: () => {
       let known: Status = 'running'
       return {
-        after: (state) => {
+        after: (state, event) => {
           const was = known
           known = state.status
-          if (was !== known && !statusTable[was][known]) return `${was} became ${known}`
+          // A fork is open, whatever the other run came to.
+          if (event.type !== 'run-forked' && was !== known && !statusTable[was][known]) return `${was} became ${known}`
           if (state.mode === 'closed' || known === openStatus(state)) return null
           return `it is ${known}, mode and reasons make it ${openStatus(state)}`
         },
@@ -86,6 +87,7 @@ function isAllowedInRecovery(event: RunEvent): boolean {
     case 'run-opened':
     case 'lock-acquired':
     case 'lock-released':
+    case 'run-forked':
     case 'resumed':
     case 'receipt-received':
     case 'receipt-rejected':
