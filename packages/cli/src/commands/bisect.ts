@@ -14,6 +14,7 @@ import type { Expression } from '../expression.js'
 import { wrap } from '../output/wrap.js'
 import { runIdOf, unknownRun } from '../read-values.js'
 import { viewedNames } from '../state-view.js'
+import { stoppableLog } from '../stoppable-log.js'
 import { bisectPage } from './bisect-page.js'
 
 const briefSchema = z.object({
@@ -120,7 +121,7 @@ type Log = Awaited<ReturnType<Context['open']>>['log']
 async function look(context: Context, runId: RunId, at: (log: Log) => Promise<BisectReport>): Promise<BisectReport> {
   const { log } = await context.open()
   try {
-    return await at(log)
+    return await at(stoppableLog(log, context.signal))
   } catch (error) {
     throw isRepriseError(error, 'RUN_UNKNOWN') ? unknownRun(runId, context.place) : error
   }

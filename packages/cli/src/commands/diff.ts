@@ -3,6 +3,7 @@ import { diffRun, stateDiffSchema } from '@reprise/core/replay'
 import { defineCommand } from '../command.js'
 import { runIdOf, unknownRun, wholeNumber } from '../read-values.js'
 import { readWhere, whereHelp } from '../run-at.js'
+import { stoppableLog } from '../stoppable-log.js'
 import { diffPage } from './diff-page.js'
 
 export const diff = defineCommand({
@@ -30,7 +31,7 @@ One pass over the log up to the later place, every commit checked; no snapshot i
     const listedMax = options.list === undefined ? 100 : wholeNumber(options.list, '--list', 0, 1_000_000)
     const { log } = await context.open()
     try {
-      return await diffRun(log, runId, from, to, { listedMax })
+      return await diffRun(stoppableLog(log, context.signal), runId, from, to, { listedMax })
     } catch (error) {
       throw isRepriseError(error, 'RUN_UNKNOWN') ? unknownRun(runId, context.place) : error
     }

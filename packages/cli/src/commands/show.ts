@@ -5,6 +5,7 @@ import { type Context, defineCommand } from '../command.js'
 import { notFound } from '../command-failure.js'
 import { taskIdOf } from '../read-values.js'
 import { type RunPlace, readRunAt, runAtHelp, unknownRunAt } from '../run-at.js'
+import { stoppableLog } from '../stoppable-log.js'
 import { showPage } from './show-page.js'
 
 export const shownSchema = z.object({
@@ -73,7 +74,7 @@ time shows never depends on snapshots. Changes nothing. --json holds the whole s
 async function loadAt(context: Context, place: RunPlace): Promise<RunAt> {
   const { log, snapshots } = await context.open()
   try {
-    return await loadRunAt(log, place.runId, place.where, { snapshots })
+    return await loadRunAt(stoppableLog(log, context.signal), place.runId, place.where, { snapshots })
   } catch (error) {
     throw isRepriseError(error, 'RUN_UNKNOWN') ? unknownRunAt(place, context.place) : error
   }
