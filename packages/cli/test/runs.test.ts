@@ -10,7 +10,8 @@ import { openRedis } from '@reprise/adapter-redis'
 import { type Adapter, openRun, type Run } from '@reprise/core'
 import { startNats, startRedis } from '@reprise/test-servers'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type RunRow, runs } from '../src/commands/runs.js'
+import { runs } from '../src/commands/runs.js'
+import type { RunRow } from '../src/commands/runs-schema.js'
 import { type Ended, reprise } from './reprise.js'
 
 const heldRun = fileURLToPath(new URL('held-run.mjs', import.meta.url))

@@ -1,7 +1,7 @@
 import { counted, excerpt } from '../output/excerpt.js'
 import type { Style } from '../output/style.js'
 import { wrap, wrappedPairs } from '../output/wrap.js'
-import type { Bisected } from './bisect.js'
+import type { Bisected } from './bisect-schema.js'
 
 const textMax = 500
 

@@ -7,59 +7,14 @@ import {
   invariantNames,
   invariants,
 } from '@reprise/core/replay'
-import { z } from 'zod'
 import { type Context, defineCommand } from '../command.js'
 import { usage } from '../command-failure.js'
 import type { Expression } from '../expression.js'
-import { wrap } from '../output/wrap.js'
 import { runIdOf, unknownRun } from '../read-values.js'
 import { viewedNames } from '../state-view.js'
 import { stoppableLog } from '../stoppable-log.js'
 import { bisectPage } from './bisect-page.js'
-
-const briefSchema = z.object({
-  version: z.number(),
-  status: z.string(),
-  mode: z.string(),
-  reason: z.string().nullable().describe('why it is paused, blocked or closed'),
-  epoch: z.number(),
-  round: z.number(),
-  counts: z.record(z.string(), z.number()),
-  spent: z.object({ tokens: z.number(), costUsd: z.number() }),
-})
-
-export const bisectSchema = z.object({
-  runId: z.string().nullable(),
-  when: z.string().nullable().describe('the expression'),
-  invariants: z
-    .array(z.object({ name: z.string(), says: z.string(), shows: z.array(z.string()).readonly() }))
-    .describe('that were looked at, or that there are'),
-  events: z.number().describe('that were looked at'),
-  found: z
-    .object({
-      version: z.number().describe('number of events up to this one'),
-      index: z.number().describe('of its commit'),
-      at: z.string(),
-      actor: z.string(),
-      epoch: z.number().describe('of the commit'),
-      type: z.string(),
-      text: z.string().describe('the event in a sentence'),
-      data: z.record(z.string(), z.unknown()),
-      cause: z
-        .object({ sender: z.string(), seq: z.number(), more: z.literal(true).optional() })
-        .nullable()
-        .describe('the inbox message that it answers'),
-      broken: z.object({ invariant: z.string(), problem: z.string() }).nullable(),
-      before: briefSchema,
-      after: briefSchema.nullable().describe('null if the event cannot follow what is before it'),
-    })
-    .nullable(),
-  absent: z
-    .object({ events: z.number(), first: z.object({ version: z.number(), what: z.string() }) })
-    .nullable()
-    .describe('events at which the expression asked for something that was not there, and so did not hold'),
-})
-export type Bisected = z.output<typeof bisectSchema>
+import { type Bisected, bisectSchema } from './bisect-schema.js'
 
 export const bisect = defineCommand({
   args: { RUN: { says: 'the id of the run', optional: true, what: 'run' } },
@@ -176,7 +131,7 @@ function invariantsOf(given: readonly string[]): readonly InvariantName[] {
   return given as InvariantName[]
 }
 
-/** Four spaces: text in a terminal, a block of code in docs/cli.md. */
+/** Items of a list, in a terminal as in docs/cli.md. */
 function namesHelp(): string {
   const behindPoint = Object.entries(viewedNames.groups).flatMap(([group, names]) =>
     Object.entries(names).map(([name, { says }]) => [`${group}.${name}`, says === name ? '' : says] as const),
@@ -184,10 +139,9 @@ function namesHelp(): string {
   const bare = behindPoint.filter(([, says]) => says === '').map(([name]) => name)
   const told = [
     ...Object.entries(viewedNames.run).map(([name, { says }]) => [name, says] as const),
+    [bare.join(', '), 'as in the state'] as const,
     ...behindPoint.filter(([, says]) => says !== ''),
     ['phase("TASK")', 'planned, out, received, stopped, accepted, cancelled, abandoned or unknown'] as const,
   ]
-  return [...told.map(([name, says]) => `${name.padEnd(15)} ${says}`), ...wrap(bare.join(', '), 90)]
-    .map((line) => `    ${line}`)
-    .join('\n')
+  return told.map(([name, says]) => `- ${name}: ${says}`).join('\n')
 }

@@ -1,7 +1,7 @@
 import type { Style } from '../output/style.js'
 import type { Column } from '../output/table.js'
 import { duration } from '../output/times.js'
-import type { RunRow } from './runs.js'
+import type { RunRow } from './runs-schema.js'
 
 export interface TableOptions {
   readonly style: Style

@@ -1,44 +1,8 @@
 import { type ListedRun, listRuns, type UnreadableRun } from '@reprise/core/replay'
-import { z } from 'zod'
 import { defineCommand } from '../command.js'
 import { wholeNumber } from '../read-values.js'
+import { type RunRow, runRowSchema, statuses } from './runs-schema.js'
 import { runsNote, runsTable, type Totals } from './runs-table.js'
-
-const statuses = ['running', 'awaiting-result', 'paused', 'blocked', 'complete', 'failed'] as const
-const modes = ['recovering', 'dispatching', 'awaiting', 'evaluating', 'closed'] as const
-const count = z.number().int().min(0)
-
-/** Of a run whose log cannot be read, `problem` says why, and all else but its name is null. */
-const schema = z.strictObject({
-  runId: z.string(),
-  version: count.nullable().describe('number of events that this is derived from'),
-  status: z.enum(statuses).nullable(),
-  mode: z.enum(modes).nullable(),
-  openTasks: count.nullable().describe('tasks that are not settled'),
-  open: z
-    .strictObject({ planned: count, out: count, received: count, stopped: count })
-    .nullable()
-    .describe('the same, by where they are'),
-  tasks: count.nullable().describe('tasks ever taken in'),
-  accepted: count.nullable().describe('how many of them were accepted'),
-  openedAt: z.string().nullable().describe('time of its first commit'),
-  at: z.string().nullable().describe('time of its newest commit'),
-  holder: z
-    .strictObject({
-      id: z.string(),
-      host: z.string(),
-      pid: count,
-      live: z.boolean().describe('false: it has the lock by the log, and no lease: killed, or cut off'),
-    })
-    .nullable()
-    .describe('null: nobody'),
-  goal: z.string().nullable().describe('its beginning, at most 200 characters'),
-  criteria: z.strictObject({ met: count, total: count }).nullable(),
-  source: z.enum(['summary', 'log']).describe('whether the summary beside its log was enough, or the log was read'),
-  problem: z.strictObject({ code: z.string(), message: z.string() }).nullable().describe('why its log cannot be read'),
-})
-
-export type RunRow = z.output<typeof schema>
 
 const details = `
 Lists runs from the summaries that coordinators keep beside their logs; where a log has gone on since, it is read, from its
@@ -68,7 +32,7 @@ export const runs = defineCommand({
     { line: 'runs --status failed --json', says: 'those that failed, a JSON document per line' },
   ],
   output: 'lines',
-  schema,
+  schema: runRowSchema,
   run: async function* (context, { options }): AsyncGenerator<RunRow> {
     const { prefix = '' } = options
     const limit = options.limit === undefined ? Number.POSITIVE_INFINITY : wholeNumber(options.limit, '--limit', 1)

@@ -4,7 +4,7 @@ import { counted, excerpt } from '../output/excerpt.js'
 import type { Style } from '../output/style.js'
 import { duration } from '../output/times.js'
 import { wrap, wrappedPairs } from '../output/wrap.js'
-import type { Shown } from './show.js'
+import type { Shown } from './show-schema.js'
 
 const tasksShown = 20
 const eventsShown = 8

@@ -1,45 +1,12 @@
 import { isRepriseError, nextAction, type RunState, settledDepth, settledOutcome, type TaskId } from '@reprise/core'
-import { loadRunAt, openTaskJson, openTaskSchema, type RunAt, runStateSchema, stateJson } from '@reprise/core/replay'
-import { z } from 'zod'
+import { loadRunAt, openTaskJson, type RunAt, stateJson } from '@reprise/core/replay'
 import { type Context, defineCommand } from '../command.js'
 import { notFound } from '../command-failure.js'
 import { taskIdOf } from '../read-values.js'
 import { type RunPlace, readRunAt, runAtHelp, unknownRunAt } from '../run-at.js'
 import { stoppableLog } from '../stoppable-log.js'
 import { showPage } from './show-page.js'
-
-export const shownSchema = z.object({
-  runId: z.string(),
-  version: z.number().describe('number of events'),
-  commit: z
-    .object({
-      index: z.number(),
-      version: z.number().describe('number of events up to its last one'),
-      at: z.string(),
-      actor: z.string(),
-      epoch: z.number(),
-      folded: z.number().describe('of its events, so many are in the state'),
-      events: z.number(),
-    })
-    .nullable()
-    .describe('the newest one of which something is in the state; null at version 0'),
-  read: z.object({
-    snapshotCommits: z.number().describe('commits that a snapshot stands for; 0: every commit was read and checked'),
-    snapshotVersion: z.number(),
-    dropped: z.string().nullable().describe('why a snapshot that is there was left aside'),
-  }),
-  nextAction: z.string(),
-  state: runStateSchema.nullable().describe('null with --task'),
-  task: z
-    .object({
-      taskId: z.string(),
-      open: openTaskSchema.nullable(),
-      settled: z.object({ outcome: z.enum(['accepted', 'cancelled', 'abandoned']), depth: z.number() }).nullable(),
-    })
-    .nullable()
-    .describe('with --task: that task, open or settled'),
-})
-export type Shown = z.output<typeof shownSchema>
+import { type Shown, shownSchema } from './show-schema.js'
 
 export const show = defineCommand({
   args: { 'RUN@VERSION': { says: 'the run, and where in its log; default: its head', what: 'run' } },
@@ -72,9 +39,9 @@ time shows never depends on snapshots. Changes nothing. --json holds the whole s
 })
 
 async function loadAt(context: Context, place: RunPlace): Promise<RunAt> {
-  const { log, snapshots } = await context.open()
+  const { log, snapshots, history } = await context.open()
   try {
-    return await loadRunAt(stoppableLog(log, context.signal), place.runId, place.where, { snapshots })
+    return await loadRunAt(stoppableLog(log, context.signal), place.runId, place.where, { snapshots, history })
   } catch (error) {
     throw isRepriseError(error, 'RUN_UNKNOWN') ? unknownRunAt(place, context.place) : error
   }

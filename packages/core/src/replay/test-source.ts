@@ -14,8 +14,8 @@ export function testSource(runId: RunId, outcome: LogOutcome, broken: BrokenInva
   const expected: Partial<LogOutcome> = tasks.length <= listedMax ? outcome : others
   return `// Recorded by reprise: run ${runId} up to version ${outcome.version}. The log is replayed, and must come to the same.
 ${imports(place)}
-import { brokenIn, outcomeOf } from '@reprise/core/replay'
-import { expect, it } from 'vitest'
+${"import { brokenIn, outcomeOf } from '@reprise/core/replay'"}
+${"import { expect, it } from 'vitest'"}
 
 ${log(place)}
 
