@@ -10,9 +10,9 @@ import {
 import { type Context, defineCommand } from '../command.js'
 import { usage } from '../command-failure.js'
 import type { Expression } from '../expression.js'
-import { wrap } from '../output/wrap.js'
 import { runIdOf, unknownRun } from '../read-values.js'
 import { viewedNames } from '../state-view.js'
+import { stoppableLog } from '../stoppable-log.js'
 import { bisectPage } from './bisect-page.js'
 import { type Bisected, bisectSchema } from './bisect-schema.js'
 
@@ -76,7 +76,7 @@ type Log = Awaited<ReturnType<Context['open']>>['log']
 async function look(context: Context, runId: RunId, at: (log: Log) => Promise<BisectReport>): Promise<BisectReport> {
   const { log } = await context.open()
   try {
-    return await at(log)
+    return await at(stoppableLog(log, context.signal))
   } catch (error) {
     throw isRepriseError(error, 'RUN_UNKNOWN') ? unknownRun(runId, context.place) : error
   }
@@ -131,7 +131,7 @@ function invariantsOf(given: readonly string[]): readonly InvariantName[] {
   return given as InvariantName[]
 }
 
-/** Four spaces: text in a terminal, a block of code in docs/cli.md. */
+/** Items of a list, in a terminal as in docs/cli.md. */
 function namesHelp(): string {
   const behindPoint = Object.entries(viewedNames.groups).flatMap(([group, names]) =>
     Object.entries(names).map(([name, { says }]) => [`${group}.${name}`, says === name ? '' : says] as const),
@@ -139,10 +139,9 @@ function namesHelp(): string {
   const bare = behindPoint.filter(([, says]) => says === '').map(([name]) => name)
   const told = [
     ...Object.entries(viewedNames.run).map(([name, { says }]) => [name, says] as const),
+    [bare.join(', '), 'as in the state'] as const,
     ...behindPoint.filter(([, says]) => says !== ''),
     ['phase("TASK")', 'planned, out, received, stopped, accepted, cancelled, abandoned or unknown'] as const,
   ]
-  return [...told.map(([name, says]) => `${name.padEnd(15)} ${says}`), ...wrap(bare.join(', '), 90)]
-    .map((line) => `    ${line}`)
-    .join('\n')
+  return told.map(([name, says]) => `- ${name}: ${says}`).join('\n')
 }

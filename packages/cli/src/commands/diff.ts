@@ -3,6 +3,7 @@ import { diffRun, stateDiffSchema } from '@reprise/core/replay'
 import { defineCommand } from '../command.js'
 import { runIdOf, unknownRun, wholeNumber } from '../read-values.js'
 import { readWhere, whereHelp } from '../run-at.js'
+import { stoppableLog } from '../stoppable-log.js'
 import { diffPage } from './diff-page.js'
 
 export const diff = defineCommand({
@@ -31,7 +32,8 @@ read is checked. Changes nothing.`,
     const listedMax = options.list === undefined ? 100 : wholeNumber(options.list, '--list', 0, 1_000_000)
     const { log, snapshots, history } = await context.open()
     try {
-      return await diffRun(log, runId, from, to, { listedMax, snapshots, history })
+      const stoppable = stoppableLog(log, context.signal)
+      return await diffRun(stoppable, runId, from, to, { listedMax, snapshots, history })
     } catch (error) {
       throw isRepriseError(error, 'RUN_UNKNOWN') ? unknownRun(runId, context.place) : error
     }

@@ -52,7 +52,7 @@ function facts(state: RunStateJson, next: string, style: Style): Pair[] {
     ['attempts', `${counts.attempts.toLocaleString('en')}${extras(counts)}`],
     [
       'spent',
-      `${spent.tokens.toLocaleString('en')}${limit(policy?.tokensMax)} tokens, ${spent.costUsd.toFixed(2)}${limit(policy?.costUsdMax)} USD`,
+      `${spent.tokens.toLocaleString('en')}${limit(policy?.tokensMax)} tokens, ${Number(spent.costUsd).toFixed(2)}${limit(policy?.costUsdMax)} USD`,
     ],
     ...(state.round === 0 ? [] : [['round', String(state.round)] as const]),
     ...optional('checkpoint', checkpoint === null ? null : `${checkpoint.dueAt} ${checkpoint.note}`),

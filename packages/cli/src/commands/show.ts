@@ -4,6 +4,7 @@ import { type Context, defineCommand } from '../command.js'
 import { notFound } from '../command-failure.js'
 import { taskIdOf } from '../read-values.js'
 import { type RunPlace, readRunAt, runAtHelp, unknownRunAt } from '../run-at.js'
+import { stoppableLog } from '../stoppable-log.js'
 import { showPage } from './show-page.js'
 import { type Shown, shownSchema } from './show-schema.js'
 
@@ -40,7 +41,7 @@ time shows never depends on snapshots. Changes nothing. --json holds the whole s
 async function loadAt(context: Context, place: RunPlace): Promise<RunAt> {
   const { log, snapshots, history } = await context.open()
   try {
-    return await loadRunAt(log, place.runId, place.where, { snapshots, history })
+    return await loadRunAt(stoppableLog(log, context.signal), place.runId, place.where, { snapshots, history })
   } catch (error) {
     throw isRepriseError(error, 'RUN_UNKNOWN') ? unknownRunAt(place, context.place) : error
   }
