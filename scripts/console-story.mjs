@@ -53,6 +53,8 @@ export function playStory(steps) {
     const packed = join(root, 'packages/cli/bundle/reprise.js')
     writeFileSync(join(bin, 'reprise'), `#!/bin/sh\nexec '${process.execPath}' '${packed}' "$@"\n`)
     chmodSync(join(bin, 'reprise'), 0o755)
+    // Or tests of the story would be run as this repository's are.
+    writeFileSync(join(folder, 'vitest.config.mjs'), 'export default {}\n')
     const env = { ...cleanEnv(), PATH: `${bin}:${join(root, 'node_modules/.bin')}:${process.env.PATH}` }
     /** @type {string[]} */
     const problems = []

@@ -114,7 +114,7 @@ describe('states that are kept while looking back', () => {
     writeFileSync(logPath(dir, run), bytes)
     const { log, history } = await open(dir)
     const near = await diffRun(log, run, { version: late + 1 }, { version: late + 30 }, { history })
-    expect(near.events.total).toBe(29)
+    expect(near.events?.total).toBe(29)
     expect(await codeOf(() => diffRun(log, run, { version: 1 }, { version: 30 }, { history }))).toBe('LOG_CORRUPT')
   })
 

@@ -20,7 +20,7 @@ export async function main(world: World): Promise<number> {
     exit = await runCommand(world, command, globals, args, options)
   })
   try {
-    await program.parseAsync([...world.args], { from: 'user' })
+    await program.parseAsync(asked(world.args), { from: 'user' })
     return exitCodes[exit].code
   } catch (error) {
     // It has said what is wrong, or shown the help that was asked for.
@@ -28,6 +28,10 @@ export async function main(world: World): Promise<number> {
     return await tell(world, error)
   }
 }
+
+/** What a command takes is known once it is loaded, which asking it for help does: `help log` is `log --help`. */
+const asked = ([first, ...others]: readonly string[]): string[] =>
+  first === 'help' && others.length > 0 ? [...others, '--help'] : [...(first === undefined ? [] : [first]), ...others]
 
 /** Of the package that this is a part of: built or packed, it stands one folder below its manifest. */
 const ownVersion = (): string => JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version

@@ -43,6 +43,7 @@ describe('a command line', () => {
     const help = await reprise(['--help'])
     expect(help.code).toBe(0)
     for (const { name } of registry) expect(help.stdout).toMatch(new RegExp(`^ {2}${name.split(' ')[0]}\\b`, 'm'))
+    expect((await reprise(['help', 'status'])).stdout).toBe((await reprise(['status', '--help'])).stdout)
     const version = await reprise(['--version'])
     expect(version).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) })
   })
