@@ -127,6 +127,8 @@ describe('every acting command', () => {
   it('says which of several tasks were refused, and fails only if all were', async () => {
     const { json, cwd } = await scene()
     await json(['dispatch', 'r', '--from', '-'], [line('a'), line('b')].join('\n'))
+    const superseded = await json(['cancel', 'r', 'a', '--attempt', '2', '--reason', 'x'])
+    expect([superseded.code, superseded.json.error.code]).toEqual([4, 'ATTEMPT_SUPERSEDED'])
     const some = await json(['cancel', 'r', 'a', 'unknown', 'b', '--reason', 'x'])
     expect(some.code).toBe(4)
     expect(some.json.tasks.map(({ taskId, code }: { taskId: string; code: string }) => [taskId, code])).toEqual([
