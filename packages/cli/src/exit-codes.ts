@@ -35,6 +35,7 @@ export const exitOfError: Readonly<Record<ErrorCode, ExitName>> = {
   LOG_CORRUPT: 'problem',
   LOG_TOO_NEW: 'problem',
   RUN_UNKNOWN: 'notFound',
+  VERSION_UNKNOWN: 'notFound',
   RUN_OPEN: 'refused',
   RUN_HELD: 'unavailable',
   RUN_MISMATCH: 'refused',

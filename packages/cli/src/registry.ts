@@ -7,6 +7,7 @@ export const groups = {
   act: 'Act on a run',
   move: 'Move logs',
   check: 'Check a backend',
+  set: 'Set up the shell',
 } as const
 
 export interface Entry {
@@ -22,10 +23,88 @@ export interface Entry {
 /** Every command. A new one: a file in commands/, and a line here. */
 export const registry: readonly Entry[] = [
   {
+    name: 'runs',
+    group: 'look',
+    says: 'which runs there are, where they stand and who holds them',
+    load: async () => (await import('./commands/runs.js')).runs,
+  },
+  {
     name: 'status',
     group: 'look',
     says: 'where a run stands, and what to do next',
     load: async () => (await import('./commands/status.js')).status,
+  },
+  {
+    name: 'tasks',
+    group: 'look',
+    says: 'the tasks of a run',
+    load: async () => (await import('./commands/tasks.js')).tasks,
+  },
+  {
+    name: 'task',
+    group: 'look',
+    says: 'everything about one task',
+    load: async () => (await import('./commands/task.js')).task,
+  },
+  {
+    name: 'log',
+    group: 'look',
+    says: 'the events of a run, one per line; --follow goes on',
+    load: async () => (await import('./commands/log.js')).log,
+  },
+  {
+    name: 'show',
+    group: 'look',
+    says: 'the state of a run at any version or time',
+    load: async () => (await import('./commands/show.js')).show,
+  },
+  {
+    name: 'diff',
+    group: 'look',
+    says: 'what changed in a run between two versions or times',
+    load: async () => (await import('./commands/diff.js')).diff,
+  },
+  {
+    name: 'timeline',
+    group: 'look',
+    says: 'who worked on what when, one lane per worker',
+    load: async () => (await import('./commands/timeline.js')).timeline,
+  },
+  {
+    name: 'stats',
+    group: 'look',
+    says: 'latencies, attempts and spend of a run, as histograms',
+    load: async () => (await import('./commands/stats.js')).stats,
+  },
+  {
+    name: 'why',
+    group: 'why',
+    says: 'what a run is waiting for, or why a task is where it is',
+    load: async () => (await import('./commands/why.js')).why,
+  },
+  {
+    name: 'bisect',
+    group: 'why',
+    says: 'the first event at which a condition holds, or an invariant breaks',
+    load: async () => (await import('./commands/bisect.js')).bisect,
+  },
+  {
+    name: 'verify',
+    group: 'why',
+    says: 'whether logs are what was written; the first bad commit',
+    load: async () => (await import('./commands/verify.js')).verify,
+  },
+  {
+    name: 'checkpoint sign',
+    group: 'why',
+    says: 'sign what a log holds now, to be kept elsewhere',
+    load: async () => (await import('./commands/checkpoint-sign.js')).checkpointSign,
+  },
+  {
+    name: 'checkpoint verify',
+    group: 'why',
+    says: 'whether a log still is what was signed',
+    load: async () => (await import('./commands/checkpoint-verify.js')).checkpointVerify,
   },
   {
     name: 'open',
@@ -152,5 +231,59 @@ export const registry: readonly Entry[] = [
     group: 'act',
     says: 'tell every incident of the runs once',
     load: async () => (await import('./commands/watchdog.js')).watchdog,
+  },
+  {
+    name: 'worker',
+    group: 'act',
+    says: 'run a program for each task',
+    load: async () => (await import('./commands/worker.js')).worker,
+  },
+  {
+    name: 'fork',
+    group: 'act',
+    says: 'a new run from any version of an old one',
+    load: async () => (await import('./commands/fork.js')).fork,
+  },
+  {
+    name: 'copy',
+    group: 'move',
+    says: 'copy a run to another place, and verify the copy',
+    load: async () => (await import('./commands/copy.js')).copy,
+  },
+  {
+    name: 'export',
+    group: 'move',
+    says: 'write the log of a run, line by line',
+    load: async () => (await import('./commands/export.js')).exportCommand,
+  },
+  {
+    name: 'import',
+    group: 'move',
+    says: 'take in a log from a file',
+    load: async () => (await import('./commands/import.js')).importCommand,
+  },
+  {
+    name: 'archive',
+    group: 'move',
+    says: 'pack a run that has ended, and remove it',
+    load: async () => (await import('./commands/archive.js')).archive,
+  },
+  {
+    name: 'record',
+    group: 'move',
+    says: 'a regression test that replays the log of a run',
+    load: async () => (await import('./commands/record.js')).record,
+  },
+  {
+    name: 'doctor',
+    group: 'check',
+    says: 'what a backend guarantees as it is set up, how fast it is, and what to mend',
+    load: async () => (await import('./commands/doctor.js')).doctor,
+  },
+  {
+    name: 'completion',
+    group: 'set',
+    says: 'print what a shell needs to complete commands and ids',
+    load: async () => (await import('./commands/completion.js')).completion,
   },
 ]

@@ -24,6 +24,7 @@ export function initialState(): RunState {
     criteria: [],
     policy: null,
     openedAt: null,
+    forkedFrom: null,
     version: 0,
     at: '',
     epoch: 0,
@@ -224,6 +225,8 @@ export function reduceEvent(state: RunState, event: RunEvent): RunState {
     case 'run-failed':
       close(state, 'failed', event.data.reason)
       return state
+    case 'run-forked':
+      return goOnAs(state, event)
   }
 }
 
@@ -269,6 +272,37 @@ function close(state: RunState, status: 'complete' | 'failed', closing: string):
   state.status = status
   state.closing = closing
   state.lock = null
+}
+
+/**
+ * The history becomes that of another run, which nobody holds: open, whatever the first one came to. What that one had out
+ * is answered there: this one has to hand it out itself.
+ */
+function goOnAs(state: RunState, event: Extract<RunEvent, { type: 'run-forked' }>): RunState {
+  state.runId = event.data.runId
+  state.forkedFrom = event.data.from
+  // Limits on time would else be used up before it begins.
+  state.openedAt = state.at
+  state.lock = null
+  state.mode = 'recovering'
+  state.closing = null
+  state.checklist = null
+  // Who sends to a run counts its messages to that run.
+  state.senders = new Map()
+  planAgain(state)
+  return turn(state, event)
+}
+
+/** Everything that is out, before what has waited behind it. */
+function planAgain(state: RunState): void {
+  const waited = state.ready.map((ids) => [...ids])
+  for (const ids of state.ready) ids.clear()
+  for (const task of state.tasks.values()) {
+    if (task.phase !== 'out') continue
+    enterPhase(state, task, 'planned')
+    enqueue(state, task)
+  }
+  for (const [priority, ids] of waited.entries()) for (const id of ids) state.ready[priority]?.add(id)
 }
 
 function openTask(state: RunState, taskId: TaskId): OpenTask {
