@@ -15,7 +15,9 @@ export const actedShape = {
   runId: z.string(),
   how: z.enum(['executed', 'sent']).describe('`executed`: the run was taken for it. `sent`: its holder decided it'),
   version: z.number().nullable().describe('of the run with what was recorded; null: sent, and not waited for'),
-  events: z.array(z.object({ type: z.string(), text: z.string() })).describe('what was recorded; the newest 100'),
+  events: z
+    .array(z.object({ type: z.string(), text: z.string() }))
+    .describe('what was recorded from the decision to the answer; the newest 100'),
   eventsTotal: z.number(),
   takenUp: z
     .object({ epoch: z.number(), receipts: z.string().describe('what had come back while nobody held the run') })

@@ -20,7 +20,6 @@ export type HeldLine = z.output<typeof heldLine>
 interface Hold {
   readonly context: Context
   readonly adapter: Adapter
-  readonly before: number
   /** Ends when nothing more comes back by itself. */
   readonly settled: boolean
 }
@@ -28,7 +27,7 @@ interface Hold {
 /** Tells every event until the run ends, is let go, or is somebody else's. */
 export async function holdRun(
   run: Run,
-  { context, adapter, before, settled }: Hold,
+  { context, adapter, settled }: Hold,
   tell: (line: HeldLine) => Promise<void>,
 ): Promise<void> {
   const stop = (): void => void run.close()
@@ -43,7 +42,7 @@ export async function holdRun(
   })
   run.on('transport-failed', (error) => void context.out.note(`tried again: ${(error as Error)?.message ?? error}`))
   run.on('state-file-drift', ({ text }) => void context.out.note(text))
-  telling = telling.then(async () => tell(await resumedOf(adapter, run.id, before, run)))
+  telling = telling.then(async () => tell(await resumedOf(adapter, run.id, { run })))
   await (settled ? settlement(run) : untilOver(run))
   await run.close()
   await telling

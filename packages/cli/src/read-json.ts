@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs'
 import { resolve } from 'node:path'
-import type { Readable } from 'node:stream'
+import { addAbortSignal, type Readable } from 'node:stream'
 import type { Context } from './command.js'
 import { notFound, usage } from './command-failure.js'
 
@@ -73,10 +73,13 @@ export async function* linesOf(context: Context, source: string): AsyncGenerator
   if (held.length > 0 || rest.length > 0) yield take(rest.length > 0 ? [rest.toString('utf8')] : [])
 }
 
+/** Ends with Ctrl-C too: what was read before is worked off, and the exit code tells. */
 async function* chunksOf(context: Context, source: string): AsyncGenerator<Buffer> {
+  const stream = addAbortSignal(context.signal, streamOf(context, source))
   try {
-    for await (const chunk of streamOf(context, source)) yield Buffer.from(chunk as Uint8Array | string)
+    for await (const chunk of stream) yield Buffer.from(chunk as Uint8Array | string)
   } catch (error) {
+    if (context.signal.aborted) return
     const { code, message } = error as NodeJS.ErrnoException
     if (code === 'ENOENT') throw notFound(`There is no file ${source}.`)
     if (code !== undefined) throw usage(`${source} cannot be read: ${message}.`)

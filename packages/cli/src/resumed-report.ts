@@ -1,4 +1,4 @@
-import { type Adapter, isRepriseError, loadRun, nextAction, type Run, type RunId } from '@reprise/core'
+import { type Adapter, isRepriseError, loadRun, nextAction, type Run, type RunId, type RunState } from '@reprise/core'
 import { z } from 'zod'
 import type { Style } from './output/style.js'
 
@@ -16,67 +16,74 @@ export const resumed = z.object({
   corrections: z.array(z.string()).describe('what was not as it should be, and is now'),
   cameBack: z
     .array(z.object({ taskId: z.string(), attempt: z.number(), status: z.string() }))
-    .describe('receipts that were recorded now and wait for a decision'),
+    .describe('receipts that were recorded now and wait for a decision; at most 1000'),
   waiting: z.object({ out: z.number(), planned: z.number(), received: z.number(), stopped: z.number() }),
   nextAction: z.string(),
   failure: z.object({ code: z.string(), message: z.string() }).nullable().describe('null: every gate has passed'),
 })
 export type Resumed = z.output<typeof resumed>
 
-/** Events that the log has before it is touched. A log that cannot be read is for the gates to judge. */
-export async function versionOf({ log, snapshots }: Adapter, runId: RunId): Promise<number> {
-  try {
-    return (await loadRun(log, runId, { snapshots })).state.version
-  } catch (error) {
-    if (isRepriseError(error)) return 0
-    throw error
-  }
+/** A gate that did not pass. */
+interface FailedGate {
+  readonly gate: string
+  readonly evidence: string
+  readonly code: string
+  readonly message: string
 }
 
-/** What the log says after the resume. `run`: `null` if it was not taken up. */
+const cameBackMax = 1_000
+
+/** What the log says after a resume: `result` is the run that was opened, or the gate that kept it from that. */
 export async function resumedOf(
   { log, snapshots }: Adapter,
   runId: RunId,
-  before: number,
-  run: Run | null,
+  result: { readonly run: Run } | { readonly failed: FailedGate },
 ): Promise<Resumed> {
   const loaded = await loadRun(log, runId, { snapshots }).catch((error: unknown) => {
+    // A log that does not verify is what the gate says.
     if (isRepriseError(error)) return null
     throw error
   })
-  const state = loaded?.state
-  const last = state?.recent.decisions.findLast(({ event, version }) => event.type === 'resumed' && version > before)
-  const cameBack = [...(state?.received ?? [])].flatMap((taskId) => {
-    const task = state?.tasks.get(taskId)
-    if (task === undefined || task.receipt === null || task.changedAt <= before) return []
-    return [{ taskId, attempt: task.attempt, status: task.receipt.status }]
-  })
-  const { out = 0, planned = 0, received = 0, stopped = 0 } = state?.counts ?? {}
+  const failed = 'failed' in result ? result.failed : null
+  const gates = 'run' in result ? result.run.gates.map((gate) => ({ ...gate })) : []
+  const failure = failed && { code: failed.code, message: failed.message }
+  const shown = loaded === null ? unreadable : standing(loaded.state, failed === null)
   return {
-    ...{ type: 'resumed', runId, version: state?.version ?? 0, epoch: state?.epoch ?? 0 },
-    ...{ status: state?.status ?? 'unknown', mode: state?.mode ?? 'unknown' },
-    gates: (run?.gates ?? []).map((gate) => ({ ...gate })),
-    corrections: last?.event.type === 'resumed' ? [...last.event.data.corrections] : [],
-    cameBack,
-    waiting: { out, planned, received, stopped },
-    nextAction: state === undefined ? 'find out what is wrong with the log: reprise verify' : nextAction(state),
-    failure: null,
+    ...{ type: 'resumed', runId, ...shown, failure },
+    gates: failed === null ? gates : (recordedGates(loaded?.state, failed) ?? [{ ...failedResult(failed) }]),
   }
 }
 
-/** The gates as the log has them, if they got that far; else the one that failed. */
-export async function gatesOf(
-  { log, snapshots }: Adapter,
-  runId: RunId,
-  before: number,
-  failed: Resumed['gates'][number],
-): Promise<Pick<Resumed, 'gates'>> {
-  const troubles = await loadRun(log, runId, { snapshots }).then(
-    ({ state }) => state.recent.troubles,
-    () => [],
-  )
-  const recordedAt = troubles.findLast(({ event, version }) => event.type === 'resumed' && version > before)
-  return { gates: recordedAt?.event.type === 'resumed' ? [...recordedAt.event.data.gates] : [failed] }
+const failedResult = ({ gate, evidence }: FailedGate) => ({ gate, pass: false, evidence })
+
+const unreadable = {
+  ...{ version: 0, epoch: 0, status: 'unknown', mode: 'unknown', corrections: [], cameBack: [] },
+  waiting: { out: 0, planned: 0, received: 0, stopped: 0 },
+  nextAction: 'find out what is wrong with the log: reprise verify',
+}
+
+/** `taken`: this epoch is ours, and what was recorded in it is what the resume has found. */
+function standing(state: RunState, taken: boolean): Omit<Resumed, 'type' | 'runId' | 'gates' | 'failure'> {
+  const { version, epoch, status, mode, counts } = state
+  const last = state.recent.decisions.findLast(({ event }) => event.type === 'resumed')
+  const corrected = taken && last?.event.type === 'resumed' && last.version > epoch ? last.event.data.corrections : []
+  const cameBack: Resumed['cameBack'] = []
+  for (const taskId of taken ? state.received : []) {
+    const task = state.tasks.get(taskId)
+    if (task === undefined || task.receipt === null || task.changedAt <= epoch) continue
+    if (cameBack.length < cameBackMax) cameBack.push({ taskId, attempt: task.attempt, status: task.receipt.status })
+  }
+  const { out, planned, received, stopped } = counts
+  const waiting = { out, planned, received, stopped }
+  return { version, epoch, status, mode, corrections: [...corrected], cameBack, waiting, nextAction: nextAction(state) }
+}
+
+/** Gates behind the lock are in the log, the one that failed included. */
+function recordedGates(state: RunState | undefined, { gate }: FailedGate): Resumed['gates'] | null {
+  const last = state?.recent.troubles.findLast(({ event }) => event.type === 'resumed')
+  if (state === undefined || last?.event.type !== 'resumed' || last.version < state.epoch) return null
+  const { gates } = last.event.data
+  return gates.at(-1)?.gate === gate ? gates.map((each) => ({ ...each })) : null
 }
 
 /** For people: the gates, and what there is to do. */
@@ -97,13 +104,15 @@ export function resumedText(value: Resumed, style: Style): string {
       ['run', style.ink('bold', style.text(value.runId))],
       ['status', `${style.status(value.status)} (${value.mode}) at version ${value.version}, epoch ${value.epoch}`],
       ...value.corrections.map((text) => ['corrected', style.text(text)] as const),
-      ...value.cameBack.map(
-        ({ taskId, attempt, status }) => ['came back', `${style.text(taskId)}, attempt ${attempt}: ${status}`] as const,
-      ),
+      ...value.cameBack.slice(0, linesMax).map(({ taskId, attempt, status }) => {
+        return ['came back', `${style.text(taskId)}, attempt ${attempt}: ${status}`] as const
+      }),
       ['tasks', `${out} out, ${planned} planned, ${received} to be decided, ${stopped} stopped`],
       ['next', style.text(value.nextAction)],
     ]),
   ].join('\n')
 }
 
+/** Of what came back; how many wait is told in any case. */
+const linesMax = 20
 const widestGate = 'receipts-pending'.length

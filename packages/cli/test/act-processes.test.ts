@@ -97,6 +97,29 @@ describe('a coordinator in another process', () => {
   }, 90_000)
 })
 
+describe('dispatch from a pipe', () => {
+  it('takes each line in as it comes, and lets the run go on Ctrl-C', async () => {
+    const { cwd, events } = await scene()
+    const child = spawn(process.execPath, [command, 'dispatch', 'r', '--from', '-'], { cwd })
+    let said = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      said += text
+    })
+    const ended = new Promise((resolve) => child.once('close', resolve))
+    try {
+      for (const taskId of ['a', 'b']) {
+        child.stdin.write(`${JSON.stringify({ taskId, kind: 'echo', input: null })}\n`)
+        await vi.waitFor(() => expect(said).toContain(`${taskId} dispatched`), patience)
+      }
+      child.kill('SIGINT')
+      expect(await ended).toBe(130)
+    } finally {
+      child.kill('SIGKILL')
+    }
+    expect((await events()).at(-1)?.type).toBe('lock-released')
+  }, 90_000)
+})
+
 describe('two commands at the same moment', () => {
   it('are both obeyed, once each', async () => {
     const { cwd, notes } = await scene()

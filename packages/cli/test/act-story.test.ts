@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { openPlace, type Place, startEchoWorker, TestFolders } from '@reprise/test-fleet'
 import { startNats, startRedis, type TestServer } from '@reprise/test-servers'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { documentsOf } from './in-process.js'
+import { documentsOf, inProcess } from './in-process.js'
 import { reprise } from './reprise.js'
 
 const folders = new TestFolders()
@@ -52,12 +52,21 @@ describe.each(Object.keys(places))('a run on %s', (name) => {
     if (made !== undefined) ({ at, place } = made)
   }, 120_000)
 
-  it('is worked off by commands alone, each in a process of its own, and none with a stale token is obeyed', async () => {
-    const run = async (code: number, ...args: string[]) => {
-      const ended = await reprise([...args, '--json'], { env: { REPRISE_AT: at } })
+  it('is worked off by commands alone, of which none with a stale token is obeyed', async () => {
+    const env = { REPRISE_AT: at }
+    const check = async (
+      code: number,
+      args: string[],
+      ended: { code: number | null; stdout: string; stderr: string },
+    ) => {
       expect([ended.code, ended.stderr, args]).toEqual([code, code === 0 ? '' : expect.any(String), args])
       return (await documentsOf(args, ended)).json
     }
+    /** In a process of its own. */
+    const run = async (code: number, ...args: string[]) =>
+      check(code, args, await reprise([...args, '--json'], { env }))
+    const quick = async (code: number, ...args: string[]) =>
+      check(code, args, await inProcess([...args, '--json'], { env }))
     const opened = await run(
       0,
       'open',
@@ -79,16 +88,16 @@ describe.each(Object.keys(places))('a run on %s', (name) => {
     expect(stale.error.details.changes.newest.map((change: { type: string }) => change.type)).toContain(
       'receipt-received',
     )
-    const { text, token: shown } = await run(0, 'briefing', 'story')
+    const { text, token: shown } = await quick(0, 'briefing', 'story')
     expect(text).toContain(shown)
-    const accepted = await run(0, 'accept', 'story', 't1', '--token', shown)
+    const accepted = await quick(0, 'accept', 'story', 't1', '--token', shown)
     expect(accepted.tasks).toEqual([{ taskId: 't1', ok: true, code: null, message: null }])
-    const refused = await run(4, 'complete', 'story', '--summary', 'x', '--token', accepted.token)
+    const refused = await quick(4, 'complete', 'story', '--summary', 'x', '--token', accepted.token)
     expect(refused.error.code).toBe('EVIDENCE_MISSING')
     const evidence = ['--summary', 'echoed', '--evidence', '1=one of one', '--token', refused.error.details.token]
     const completed = await run(0, 'complete', 'story', ...evidence)
     expect(completed.checklist.map(({ pass }: { pass: boolean }) => pass)).toEqual([true, true, true])
-    expect(await run(0, 'complete', 'story', ...evidence)).toMatchObject({ summary: 'echoed', events: [] })
+    expect(await quick(0, 'complete', 'story', ...evidence)).toMatchObject({ summary: 'echoed', events: [] })
     await worker.close()
-  }, 60_000)
+  }, 120_000)
 })

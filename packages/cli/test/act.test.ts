@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { cp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openRun, readStateFile } from '@reprise/core'
 import { openPlace, startEchoWorker, TestFolders } from '@reprise/test-fleet'
@@ -52,6 +52,9 @@ describe('every acting command', () => {
     const worker = await startEchoWorker(place)
     const adapter = await openPlace(place)
     await vi.waitFor(async () => expect(await adapter.inbox.peek('r' as never, 5)).toHaveLength(1), { timeout: 30_000 })
+    const back = [{ taskId: 'a', attempt: 1, status: 'completed' }]
+    const waiting = { out: 0, planned: 1, received: 1, stopped: 0 }
+    expect(await ok('resume', 'r')).toMatchObject({ cameBack: back, waiting, corrections: [] })
     expect(types(await ok('reject', 'r', 'a', '--reason', 'wrong', '--attempt', '1'))).toContain('task-rejected')
     expect(types(await ok('retry', 'r', 'a', '--reason', 'once more'))).toContain('planned')
     // It goes out again while somebody holds the run, and then waits for a decision, as the other task waits for that.
@@ -124,6 +127,8 @@ describe('every acting command', () => {
   it('says which of several tasks were refused, and fails only if all were', async () => {
     const { json, cwd } = await scene()
     await json(['dispatch', 'r', '--from', '-'], [line('a'), line('b')].join('\n'))
+    const superseded = await json(['cancel', 'r', 'a', '--attempt', '2', '--reason', 'x'])
+    expect([superseded.code, superseded.json.error.code]).toEqual([4, 'ATTEMPT_SUPERSEDED'])
     const some = await json(['cancel', 'r', 'a', 'unknown', 'b', '--reason', 'x'])
     expect(some.code).toBe(4)
     expect(some.json.tasks.map(({ taskId, code }: { taskId: string; code: string }) => [taskId, code])).toEqual([
@@ -151,6 +156,20 @@ describe('every acting command', () => {
     const text = await readFile(join(cwd, 'docs/state.md'), 'utf8')
     expect(text).toContain('in the file')
     expect(readStateFile(text)?.version).toBeGreaterThanOrEqual(noted.version)
+  })
+
+  it('stops at a gate behind the lock with the gates as the log has them', async () => {
+    const { json, cwd, place } = await scene()
+    await cp(place.files, join(cwd, 'old'), { recursive: true })
+    await json(['note', 'r', 'lost soon', '--state-file', 's.md'])
+    await rm(place.files, { recursive: true })
+    await cp(join(cwd, 'old'), place.files, { recursive: true })
+    const { code, json: resumed } = await json(['resume', 'r', '--state-file', 's.md'])
+    expect([code, resumed.failure.code]).toEqual([1, 'GATE_FAILED'])
+    expect(resumed.gates).toHaveLength(10)
+    expect(resumed.gates.at(-1)).toMatchObject({ gate: 'state-file', pass: false })
+    const { stdout } = await inProcess(['resume', 'r', '--state-file', 's.md'], { cwd })
+    expect(stdout).toMatch(/^(pass {2}.*\n){9}FAIL {2}state-file .*\nGATE_FAILED: /)
   })
 
   it('shows nothing of a hostile text as it is', async () => {

@@ -125,6 +125,15 @@ describe('a token', () => {
     expect(stage.of('dispatched').map(({ taskId }) => taskId)).toEqual(['t1', 't2', 'a', 'b'])
   })
 
+  it('is given back as it was if the log cannot be read any more: what was decided stands', async () => {
+    const stage = await unheld()
+    const token = await tokenOf(stage)
+    const isDone = () => stage.of('task-accepted').length > 0
+    stage.intercept(({ port, method }) => (port === 'log' && method === 'head' && isDone() ? 'fail' : 'go'))
+    expect(await act(stage, accept('t1'), { token })).toMatchObject({ ok: true, token, changes: null })
+    expect(isDone()).toBe(true)
+  })
+
   it('that is not of this run is refused before anything is taken', async () => {
     const stage = await unheld()
     const before = stage.commits.length

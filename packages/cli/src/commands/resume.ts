@@ -6,7 +6,7 @@ import { exitOfCode } from '../exit-codes.js'
 import { eventLine, type HeldLine, heldLine, holdRun } from '../hold-run.js'
 import { linesWhile } from '../lines-while.js'
 import { runIdOf, unknownRun, withoutAdvice } from '../read-values.js'
-import { gatesOf, resumedOf, resumedText, versionOf } from '../resumed-report.js'
+import { resumedOf, resumedText } from '../resumed-report.js'
 
 const modes = ['recovering', 'dispatching', 'awaiting', 'evaluating', 'closed'] as const
 
@@ -37,7 +37,6 @@ planned, and obeys what other commands ask for. It decides nothing about results
     const runId = runIdOf(args.RUN)
     const file = options['state-file']
     const adapter = await context.open({ to: 'write' })
-    const before = await versionOf(adapter, runId)
     let run: Run
     try {
       run = await openRun({
@@ -49,27 +48,19 @@ planned, and obeys what other commands ask for. It decides nothing about results
       if (isRepriseError(error, 'RUN_UNKNOWN')) throw unknownRun(runId, context.place)
       if (!isRepriseError(error) || typeof error.details.gate !== 'string') throw error
       context.exitWith(exitOfCode(error.code))
-      const failed = { gate: error.details.gate, pass: false, evidence: withoutAdvice(error.message) }
-      const message =
-        error.code === 'RUN_HELD'
-          ? `${failed.evidence} Send it commands, or take the run over with: reprise resume ${runId} --now.`
-          : error.message
-      const failure = { code: error.code, message }
-      yield {
-        ...(await resumedOf(adapter, runId, before, null)),
-        ...(await gatesOf(adapter, runId, before, failed)),
-        failure,
-      }
+      const evidence = withoutAdvice(error.message)
+      const held = `${evidence} Send it commands, or take the run over with: reprise resume ${runId} --now.`
+      const message = error.code === 'RUN_HELD' ? held : error.message
+      const failed = { gate: error.details.gate, evidence, code: error.code, message }
+      yield await resumedOf(adapter, runId, { failed })
       return
     }
     if (!options.hold && !options['until-settled']) {
       await run.close()
-      yield await resumedOf(adapter, runId, before, run)
+      yield await resumedOf(adapter, runId, { run })
       return
     }
-    yield* linesWhile<HeldLine>((tell) =>
-      holdRun(run, { context, adapter, before, settled: options['until-settled'] }, tell),
-    )
+    yield* linesWhile<HeldLine>((tell) => holdRun(run, { context, adapter, settled: options['until-settled'] }, tell))
   },
   human: (value, style) => (value.type === 'event' ? eventLine(value, style) : resumedText(value, style)),
 })

@@ -65,7 +65,12 @@ ${actingDetails}`,
         for (const taskId of ids) {
           const command: CommandInput =
             type === 'accept' ? { type, taskId, ...attempt } : { type, taskId, reason, ...attempt }
-          answers.push(await begun.act(command))
+          const answer = await begun.act(command).catch(async (error: unknown) => {
+            const done = ids.filter((_, i) => answers[i]?.ok).map((id) => context.style.text(id))
+            if (done.length > 0) await context.out.note(`done before this failed: ${done.join(', ')}`)
+            throw error
+          })
+          answers.push(answer)
         }
         const [first] = answers
         if (answers.every(({ ok }) => !ok) && first?.ok === false) {

@@ -6,7 +6,7 @@ import type { Cause, RunEvent } from '../protocol/events.js'
 export type ActAnswer = PlainAnswer & {
   /** With a token: what has happened since it was issued, this command included. Else `null`. */
   readonly changes: Changes | null
-  /** For who has read `changes`. */
+  /** For who has read `changes`. If the log could not be read any more: the one that was passed, and no changes. */
   readonly token: string | null
 }
 

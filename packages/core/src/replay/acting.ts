@@ -1,6 +1,6 @@
 import { standingSince } from '../coordinator/changes-since.js'
 import { type Command, type CommandInput, commandSchema } from '../protocol/commands.js'
-import { RepriseError } from '../protocol/errors.js'
+import { isRepriseError, RepriseError } from '../protocol/errors.js'
 import { type RunId, runIdSchema } from '../protocol/ids.js'
 import { systemRuntime } from '../runtime/system-runtime.js'
 import type { ActAnswer, PlainAnswer, TakenUp } from './act-answer.js'
@@ -76,9 +76,15 @@ class EitherWay implements Acting {
     const { adapter, runId, token } = this.#options
     const answer = await this.#decide(input, this.#parse(input))
     if (token === undefined || (answer.ok && answer.version === null)) return { ...answer, token: null, changes: null }
-    const { changes, token: fresh } = await standingSince(adapter.log, runId, token)
-    if (answer.ok && input.type === 'dispatch') this.#follows = fresh
-    return { ...answer, changes, token: fresh }
+    try {
+      const { changes, token: fresh } = await standingSince(adapter.log, runId, token)
+      if (answer.ok && input.type === 'dispatch') this.#follows = fresh
+      return { ...answer, changes, token: fresh }
+    } catch (error) {
+      if (!isRepriseError(error)) throw error
+      // What was decided stands even if the log cannot be read.
+      return { ...answer, changes: null, token }
+    }
   }
 
   close(): Promise<void> {
