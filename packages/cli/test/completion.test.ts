@@ -162,7 +162,8 @@ describe.each(['bash', 'zsh', 'fish'] as const)('completion for %s', { timeout: 
     expect(spawnSync(shell, ['-n', file], { encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' })
   })
 
-  it.skipIf(!isInstalled(shell))('completes what is typed on a terminal', async () => {
+  it('completes what is typed on a terminal', async (context) => {
+    context.skip(!isInstalled(shell), `${shell} is not installed here`)
     const place = await folders.make()
     const out = join(place, 'args')
     // The command itself where it is asked; where it would be run, what it was given is kept.
