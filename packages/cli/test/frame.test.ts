@@ -24,13 +24,13 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('a command line', () => {
   it('that is not understood ends with 2, says why on standard error, and does nothing', async () => {
-    for (const args of [['stat'], ['status'], ['status', 'a', 'b'], ['status', 'a', '--nope'], ['status', '..']]) {
+    for (const args of [['statu'], ['status'], ['status', 'a', 'b'], ['status', 'a', '--nope'], ['status', '..']]) {
       const { code, stdout, stderr } = await reprise(args, { cwd: join(folder, 'project') })
       expect([args, code, stdout]).toEqual([args, 2, ''])
       expect(stderr).not.toBe('')
       expect(stderr).not.toMatch(/^\s+at /m)
     }
-    expect((await reprise(['stat'])).stderr).toContain('Did you mean status?')
+    expect((await reprise(['statu'])).stderr).toContain('Did you mean status?')
   })
 
   it('without a command prints what there is, and ends with 2', async () => {
