@@ -1,4 +1,6 @@
 #!/usr/bin/env node
+import { exitCodes } from './exit-codes.js'
+
 // Whoever types waits for completions: they load only what they need.
 const { main } = process.argv[2] === '__complete' ? await import('./complete/complete.js') : await import('./main.js')
 
@@ -32,4 +34,6 @@ const code = await main({
 // What was written to a pipe may still be on its way.
 for (const stream of [process.stdout, process.stderr]) await new Promise((resolve) => stream.write('', resolve))
 // Everything was closed: what a library left open must not keep the shell waiting.
-process.exit(signalled === undefined || code !== 0 ? code : 128 + numbers[signalled as keyof typeof numbers])
+// A command that was told to stop has not found its backend unavailable.
+const stopped = signalled !== undefined && (code === exitCodes.ok.code || code === exitCodes.unavailable.code)
+process.exit(stopped ? 128 + numbers[signalled as keyof typeof numbers] : code)

@@ -30,7 +30,7 @@ describe('a command line', () => {
       expect(stderr).not.toBe('')
       expect(stderr).not.toMatch(/^\s+at /m)
     }
-    expect((await reprise(['statu'])).stderr).toContain('Did you mean status?')
+    expect((await reprise(['statu'])).stderr).toContain('Did you mean one of stats, status?')
   })
 
   it('without a command prints what there is, and ends with 2', async () => {
