@@ -174,11 +174,23 @@ describe('listRuns', () => {
     await expect(keep('run-7')).rejects.toMatchObject({ code: 'RUN_UNKNOWN' })
   })
 
+  it('reads logs where summaries cannot be listed, and lists nothing twice where that ends half way', async () => {
+    const stage = new RunStage()
+    const names = Array.from({ length: 20 }, (_, n) => `run-${n}`).sort()
+    await leave(stage, names)
+    stage.spoil('summaries.list', 'fail')
+    const rows = await list(stage)
+    expect(rows.map((row) => [row.runId, row.source])).toEqual(names.map((name) => [name, 'log']))
+    stage.spoil('summaries.list', 'fail', { phase: 'after' })
+    await expect(list(stage)).rejects.toMatchObject({ code: 'ADAPTER_UNAVAILABLE' })
+  })
+
   it('fails as the adapter does', async () => {
-    for (const method of ['summaries.list', 'leases.holders', 'log.read']) {
+    for (const method of ['log.list', 'leases.holders', 'log.read']) {
       const stage = new RunStage()
       await leave(stage, ['run-0'])
       if (method === 'log.read') stage.backend.summaries.clear()
+      if (method === 'log.list') stage.spoil('summaries.list', 'fail')
       stage.spoil(method, 'fail')
       await expect(list(stage)).rejects.toMatchObject({ code: 'ADAPTER_UNAVAILABLE' })
     }

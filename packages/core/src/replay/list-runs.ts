@@ -38,7 +38,7 @@ export interface UnreadableLog {
  * Where every run of an adapter stands, as they are found: in no particular order. A run at rest costs a look at its
  * summary; the log is read, from its snapshot if there is one, where it has gone on since its summary was put. What a
  * summary says is not checked against the commits, whose end alone is compared: `loadRun` and `verifyRun` do that.
- * Fails as the adapter does, not for a log that cannot be read.
+ * Fails as the adapter does, not for a log that cannot be read, nor for summaries that cannot be listed.
  */
 export async function* listRuns(
   adapter: Adapter,
@@ -70,7 +70,7 @@ export async function* listRuns(
       problem: null,
     }
   }
-  for await (const runs of adapter.summaries?.list(prefix) ?? withoutSummaries(adapter, prefix)) {
+  for await (const runs of findRuns(adapter, prefix)) {
     const unknown: RunId[] = []
     for (const { runId, summary } of runs) {
       const read = summary === null ? null : readSummary(summary, runId)
@@ -94,6 +94,21 @@ async function liveHolders({ leases }: Adapter, prefix: string): Promise<Map<str
     holders.set(name.slice('run/'.length), { id, host, pid })
   }
   return holders
+}
+
+/** A cache that cannot be read, for want of rights perhaps, is as good as none. */
+async function* findRuns(adapter: Adapter, prefix: string): AsyncGenerator<SummarizedRun[]> {
+  let begun = false
+  try {
+    for await (const runs of adapter.summaries?.list(prefix) ?? withoutSummaries(adapter, prefix)) {
+      begun = true
+      yield runs
+    }
+  } catch (error) {
+    // Half a list would be listed twice; and if there is more amiss, the log says so itself.
+    if (begun || adapter.summaries === undefined || isRepriseError(error, 'CLOSED')) throw error
+    yield* withoutSummaries(adapter, prefix)
+  }
 }
 
 async function* withoutSummaries({ log }: Adapter, prefix: string): AsyncGenerator<SummarizedRun[]> {
