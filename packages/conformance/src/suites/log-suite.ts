@@ -23,6 +23,20 @@ export function logSuite({ describe, it, expect }: Suite): void {
       }
     })
 
+    it('shows what is stored as it is, if it can: every record whole, in order, each in a place of its own', async ({
+      open,
+    }) => {
+      const { log } = await open()
+      if (log.stored === undefined) return
+      const records = history(300)
+      await appendAll(log, run, records)
+      const pieces = await collect(log.stored(run))
+      expect(pieces.map(({ bytes }) => Buffer.from(bytes).toString('utf8'))).toEqual(textsOf(records))
+      expect(pieces.every(({ bytes, length, whole }) => whole && bytes.length === length)).toBe(true)
+      expect(new Set(pieces.map(({ place }) => place)).size).toBe(records.length)
+      expect(await collect(log.stored(runId('nobody')))).toEqual([])
+    })
+
     it('names the newest record as the head, whichever adapter appended it', async ({ open }) => {
       const [one, other] = [await open(), await open()]
       for (const [i, record] of history(6).entries()) {
