@@ -12,6 +12,7 @@ import { inProcess } from './in-process.js'
 /** What a command needs besides the run. */
 const more: Readonly<Record<string, readonly string[]>> = {
   bisect: ['--invariant', 'all'],
+  task: ['a'],
   diff: ['1'],
   'checkpoint sign': ['--key', '../key'],
 }
@@ -30,16 +31,28 @@ beforeAll(async () => {
 })
 afterAll(() => folder.remove())
 
-const looking = registry.filter(({ name, group }) => ['look', 'why'].includes(group) && !besides.has(name))
+/** These look, too, whatever part of the documentation they are in. */
+const alsoLooking = new Set(['export', 'briefing', 'record'])
+/** Takes a run, and nothing else that must be given but what is in `more`. */
+async function takesRun({ name, load }: (typeof registry)[number]): Promise<boolean> {
+  const [first, ...others] = Object.entries((await load()).args)
+  return first?.[0].startsWith('RUN') === true && (name in more || others.every(([, spec]) => spec.optional))
+}
 
-describe.each(looking.map(({ name }) => name))('%s', (name) => {
+const looking = registry.filter(
+  ({ name, group }) => (['look', 'why'].includes(group) && !besides.has(name)) || alsoLooking.has(name),
+)
+const ofRuns = (await Promise.all(looking.map(takesRun))).flatMap((does, i) => (does ? [looking[i]?.name ?? ''] : []))
+
+it('looks with every command that looks at a run', () => {
+  expect(ofRuns).toEqual(expect.arrayContaining(['status', 'verify', 'checkpoint sign']))
+  const others = looking.map(({ name }) => name).filter((name) => !ofRuns.includes(name))
+  // `runs` lists them, damaged ones too; the other is told by a file which run it is about.
+  expect(['runs', 'checkpoint verify']).toEqual(expect.arrayContaining(others))
+})
+
+describe.each(ofRuns)('%s', (name) => {
   it('says what is wrong with every broken log, with the right exit code, and changes nothing', async () => {
-    const entry = looking.find((each) => each.name === name) ?? expect.fail()
-    const { args } = await entry.load()
-    const [first, ...others] = Object.entries(args)
-    const isOfRun =
-      first?.[0].startsWith('RUN') && others.every(([, spec]) => spec.optional || more[name] !== undefined)
-    if (!isOfRun) return
     const before = await contentsOf(folder.dir)
     const wrong: unknown[] = []
     for (const run of Object.keys(brokenLogs)) {

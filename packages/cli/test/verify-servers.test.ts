@@ -39,7 +39,9 @@ describe.each(Object.keys(servers) as (keyof typeof servers)[])('verify --all on
     expect({ code, stderr }).toEqual({ code: 1, stderr: '' })
     const found: Record<string, unknown> = {}
     for (const line of stdout.trimEnd().split('\n')) {
-      const { runId, problem } = verify.schema.parse(JSON.parse(line)) as { runId: string; problem: Problem | null }
+      const report = verify.schema.parse(JSON.parse(line)) as Report
+      const { runId, problem } = report
+      if (problem === null) expect(report.remains).toEqual({ torn: 0, tornTail: false, passedOver: 0 })
       found[runId] = { kind: problem?.kind ?? null, commit: problem?.commit ?? null }
       if (problem !== null) expect(problem.place).toMatch(kind === 'redis' ? /^entry \d+-0$/ : /^message \d+$/)
     }
@@ -50,6 +52,12 @@ describe.each(Object.keys(servers) as (keyof typeof servers)[])('verify --all on
     expect(found).toEqual(Object.fromEntries(expected))
   })
 })
+
+interface Report {
+  readonly runId: string
+  readonly problem: Problem | null
+  readonly remains: object | null
+}
 
 interface Problem {
   readonly kind: string

@@ -42,7 +42,8 @@ settings and versions are traps, what this user may not do, and what of this pro
 finding comes with how to mend it. Ends with 1 if there is a problem, with 5 if the backend does not answer.
 
 Measuring takes about a second. On files and Redis it makes a run doctor-scratch-…, closed from its first commit on, and
-removes it; if this process is killed meanwhile, the next doctor removes it, after a minute. From a NATS log nothing can be
+removes it; if this process is killed meanwhile, the next doctor removes it, after a minute. On Redis a note that it was
+removed stays for 30 days, as of every run. From a NATS log nothing can be
 removed, so there a key that every lease uses is published to instead. Rights are tried on a run that does not exist.`,
   examples: [
     { line: 'doctor', says: 'the backend of --at' },

@@ -110,6 +110,8 @@ export function closingSuite({ describe, it, expect, longTtlMs }: Suite): void {
       if (adapter.summaries !== undefined) {
         expect(await codesOf(adapter.summaries, summaryCalls)).toEqual(allClosed(summaryCalls))
       }
+      const { stored } = adapter.log
+      if (stored !== undefined) expect(await codeOf(() => collect(stored.call(adapter.log, run)))).toBe('CLOSED')
       expect(await codeOf(() => adapter.diagnose())).toBe('CLOSED')
     })
 
