@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -89,6 +90,10 @@ describe('reprise export and import', () => {
     }
     const typed = await calledJson(['import', '-', '--at', at('in', 'stdin')], log)
     expect([typed.code, await logOf(at('in', 'stdin'))]).toEqual([0, log])
+    const pipe = at('pipe')
+    execFileSync('mkfifo', [pipe])
+    const [fromPipe] = await Promise.all([calledJson(['import', pipe, '--at', at('in', 'pipe')]), writeFile(pipe, log)])
+    expect([fromPipe.code, await logOf(at('in', 'pipe'))]).toEqual([0, log])
     expect((await readdir(folder)).filter((name) => name.includes('draft'))).toEqual([])
   }, 60_000)
 

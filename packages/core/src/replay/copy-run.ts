@@ -102,7 +102,7 @@ async function checkMayMove({ leases }: Adapter, runId: RunId, isAskedFor: boole
 export const stillOpen = (runId: RunId): RepriseError =>
   new RepriseError(
     'RUN_OPEN',
-    `Run ${runId} has not ended. Opened here and there it would be two runs of one name, each going on by itself. Complete or fail it first; or, if it will never be opened again at the one place, ask for it as open.`,
+    `Run ${runId} has not ended. Opened here and there it would be two runs of one name, each going on by itself. Complete or fail it first; or, if it will never be opened again at the one place, ask for it with open: true (reprise: --open).`,
     { details: { runId } },
   )
 
