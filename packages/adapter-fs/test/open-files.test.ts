@@ -98,7 +98,7 @@ describe('the diagnosis', () => {
     const adapter = await openFiles({ dir })
     const { durable, findings } = await adapter.diagnose()
     expect(['os', 'process']).toContain(durable)
-    expect(findings.map(({ name }) => name)).toEqual(['file-system', 'free-space', 'sync-cost', 'watch'])
+    expect(findings.map(({ name }) => name)).toEqual(['file-system', 'free-space', 'sync-cost', 'watch', 'clock'])
     expect(findings.find(({ name }) => name === 'sync-cost')?.figures).toMatchObject({
       fdatasyncMedianMs: expect.any(Number),
       fdatasyncMaxMs: expect.any(Number),

@@ -179,7 +179,7 @@ describe('opening', () => {
     const adapter = await open(place())
     const { durable, findings } = await adapter.diagnose()
     expect(durable).toBe('process')
-    const names = ['server', 'max-payload', 'jetstream', 'log-stream', 'sync', 'publish-cost']
+    const names = ['server', 'max-payload', 'jetstream', 'log-stream', 'sync', 'publish-cost', 'clock']
     expect(findings.map(({ name }) => name)).toEqual(names)
     expect(findings.filter(({ level }) => level === 'problem')).toEqual([])
   })

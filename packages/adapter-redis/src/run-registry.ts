@@ -25,7 +25,7 @@ export class RunRegistry {
   }
 
   /** One round trip for a page of names, and one for a look at all of their logs. */
-  async *list(prefix: string): AsyncGenerator<RunId> {
+  async *pages(prefix: string): AsyncGenerator<RunId[]> {
     const { connection, keys, lifetime } = this.#parts
     // No UTF-8 text has a byte of 255.
     const end = Buffer.concat([Buffer.from(`(${prefix}`), Buffer.from([0xff])])
@@ -33,13 +33,20 @@ export class RunRegistry {
       const reply = await connection.call('ZRANGE', [keys.runs, from, end, 'BYLEX', 'LIMIT', 0, pageSize])
       const names = asArray(reply).map(asText)
       const found = await Promise.all(names.map((name) => connection.call('EXISTS', [keys.log(name)])))
-      for (const [i, name] of names.entries()) {
-        lifetime.assertOpen()
-        if (found[i] === 1) yield name as RunId
-      }
+      lifetime.assertOpen()
+      yield names.filter((_, i) => found[i] === 1) as RunId[]
       const last = names.at(-1)
       if (last === undefined || names.length < pageSize) return
       from = `(${last}`
+    }
+  }
+
+  async *list(prefix: string): AsyncGenerator<RunId> {
+    for await (const runIds of this.pages(prefix)) {
+      for (const runId of runIds) {
+        this.#parts.lifetime.assertOpen()
+        yield runId
+      }
     }
   }
 

@@ -39,7 +39,7 @@ export const roles = (prefix: string): Readonly<Record<Role, readonly string[]>>
     '-@all +ping +info',
     `(${script} +hmget +xlen +xrange +xread +exists ~{${prefix}:run:*}:log ~{${prefix}:run:*}:head)`,
     `(+xrange ~{${prefix}:run:*}:inbox)`,
-    `(+hmget ~{${prefix}:run:*}:snapshot)`,
+    `(+hmget ~{${prefix}:run:*}:snapshot ~{${prefix}:run:*}:summary)`,
     `(+zrange ~{${prefix}:runs})`,
     `(${readLease} ~{${prefix}:lease:*})`,
     `(${script} +time +zrange ~{${prefix}:leases})`,

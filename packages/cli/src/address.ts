@@ -8,6 +8,8 @@ export type Address =
       readonly kind: 'nats'
       readonly servers: string
       readonly prefix?: string
+      /** Under which answers come: for users who may listen to nothing else. */
+      readonly inboxPrefix?: string
       readonly credentials: { readonly user?: string; readonly pass?: string; readonly token?: string }
     }
 
@@ -18,7 +20,10 @@ const schemes: Readonly<Record<string, Address['kind']>> = {
   'tls:': 'nats',
 }
 
-/** A folder, or `redis://…`, `rediss://…`, `nats://…`, `tls://…`, each with `?prefix=NAME` if it is not `reprise`. */
+/**
+ * A folder, or `redis://…`, `rediss://…`, `nats://…`, `tls://…`, each with `?prefix=NAME` if it is not `reprise`; on NATS
+ * also `?inbox=PREFIX`, where the rights of the user say so.
+ */
 export function readAddress(text: string): Address {
   const scheme = /^[a-z][a-z0-9+.-]*:(?=\/\/)/i.exec(text)?.[0].toLowerCase()
   if (scheme === undefined) return { kind: 'files', dir: text }
@@ -28,15 +33,20 @@ export function readAddress(text: string): Address {
   }
   const url = parse(text)
   const prefix = url.searchParams.get('prefix') ?? undefined
-  const unknown = [...url.searchParams.keys()].find((name) => name !== 'prefix')
-  if (unknown !== undefined)
-    throw usage(`The address ${withoutSecrets(text)} has ?${unknown}=: only ?prefix= is known.`)
+  const known = kind === 'nats' ? ['prefix', 'inbox'] : ['prefix']
+  const unknown = [...url.searchParams.keys()].find((name) => !known.includes(name))
+  if (unknown !== undefined) {
+    const names = known.map((name) => `?${name}=`).join(' and ')
+    throw usage(`The address ${withoutSecrets(text)} has ?${unknown}=: only ${names} is known.`)
+  }
+  const inboxPrefix = url.searchParams.get('inbox') ?? undefined
   url.search = ''
   if (kind === 'redis') return { kind, url: url.href, ...(prefix !== undefined && { prefix }) }
   const { username, password } = url
   const [user, pass] = [decodeURIComponent(username), decodeURIComponent(password)]
   const credentials = user === '' ? {} : pass === '' ? { token: user } : { user, pass }
-  return { kind: 'nats', servers: `${scheme}//${url.host}`, ...(prefix !== undefined && { prefix }), credentials }
+  const names = { ...(prefix !== undefined && { prefix }), ...(inboxPrefix !== undefined && { inboxPrefix }) }
+  return { kind: 'nats', servers: `${scheme}//${url.host}`, ...names, credentials }
 }
 
 function parse(text: string): URL {

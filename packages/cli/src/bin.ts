@@ -28,5 +28,7 @@ const code = await main({
   stderr: process.stderr,
   signal: stop.signal,
 })
-// Everything was written and closed: what a library left open must not keep the shell waiting.
+// What was written to a pipe may still be on its way.
+for (const stream of [process.stdout, process.stderr]) await new Promise((resolve) => stream.write('', resolve))
+// Everything was closed: what a library left open must not keep the shell waiting.
 process.exit(signalled === undefined || code !== 0 ? code : 128 + numbers[signalled as keyof typeof numbers])

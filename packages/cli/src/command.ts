@@ -13,6 +13,8 @@ export interface ArgumentSpec {
   readonly optional?: true
   /** Takes all that follow; only the last one may. */
   readonly many?: true
+  /** What it may be. */
+  readonly oneOf?: readonly string[]
   readonly what?: What
 }
 
@@ -68,6 +70,8 @@ export interface Context {
   open(options?: OpenAtOptions): Promise<Adapter>
   /** Another backend, by its address; closed behind the command. */
   openAt(address: string, options?: OpenAtOptions): Promise<Adapter>
+  /** `--at` and `--with` as other processes need them, secrets included: for environments only, never shown. */
+  readonly addresses: { readonly at: string; readonly with: readonly string[] }
   /** How the backend of `--at` is called in messages, without secrets. */
   readonly place: string
   /** What the process ends with if nothing fails. Default: ok. */
@@ -95,7 +99,7 @@ export interface DocumentCommand<A extends Specs<ArgumentSpec>, O extends Specs<
   readonly output: 'document'
   readonly schema: z.ZodType<T>
   run(context: Context, input: Input<A, O>): Promise<T>
-  human(value: T, style: Style): string
+  human(value: T, style: Style, input: Input<A, O>): string
 }
 
 /** A JSON document per line, as they come. `human` may return null: then there is no line. */
@@ -103,7 +107,7 @@ export interface LinesCommand<A extends Specs<ArgumentSpec>, O extends Specs<Opt
   readonly output: 'lines'
   readonly schema: z.ZodType<T>
   run(context: Context, input: Input<A, O>): AsyncIterable<T>
-  human(value: T, style: Style): string | null
+  human(value: T, style: Style, input: Input<A, O>): string | null
 }
 
 /** A file format on standard output; with `--json`, and where it says so, a document about it instead. */
@@ -126,7 +130,7 @@ export type AnyCommand = {
     readonly output: K
     readonly schema: z.ZodType
     run(context: Context, input: AnyInput): K extends 'lines' ? AsyncIterable<unknown> : Promise<unknown>
-    human(value: unknown, style: Style): K extends 'lines' ? string | null : string
+    human(value: unknown, style: Style, input: AnyInput): K extends 'lines' ? string | null : string
   }
 }['document' | 'lines' | 'raw']
 

@@ -70,3 +70,9 @@ export const exitOfError: Readonly<Record<ErrorCode, ExitName>> = {
   UNSAFE_FILE_SYSTEM: 'refused',
   UNSAFE_SERVER: 'refused',
 }
+
+/** What a code from a log ends with, which may be of a later library. */
+export function exitOfCode(code: string): Exclude<ExitName, 'ok'> {
+  const exit = exitOfError[code as ErrorCode] ?? 'refused'
+  return exit === 'ok' ? 'problem' : exit
+}

@@ -1,10 +1,13 @@
+import { readFileSync } from 'node:fs'
 import type { Writable } from 'node:stream'
-import { CommanderError, Option, Command as Parser } from 'commander'
+import { Argument, CommanderError, InvalidArgumentError, Option, Command as Parser } from 'commander'
 import { secretsIn } from './address.js'
-import type { AnyCommand } from './command.js'
+import type { AnyCommand, OptionSpec } from './command.js'
 import { asFailure, type CommandFailure } from './command-failure.js'
 import { type ExitName, exitCodes } from './exit-codes.js'
+import { globalSpecs } from './global-options.js'
 import { Output } from './output/output.js'
+import { fitProse } from './output/prose.js'
 import { visible } from './output/visible.js'
 import { type Entry, groups, registry } from './registry.js'
 import { type Globals, runCommand } from './run-command.js'
@@ -12,6 +15,11 @@ import type { World } from './world.js'
 
 /** Runs one command line to its end. Resolves with what the process exits with. */
 export async function main(world: World): Promise<number> {
+  if (world.args[0] === '__complete') {
+    const { complete } = await import('./complete/complete.js')
+    await complete(world, world.args.slice(1))
+    return 0
+  }
   let exit: ExitName = 'ok'
   const program = programOf(world, async (command, globals, args, options) => {
     exit = await runCommand(world, command, globals, args, options)
@@ -26,6 +34,9 @@ export async function main(world: World): Promise<number> {
   }
 }
 
+/** Of the package that this is a part of: built or packed, it stands one folder below its manifest. */
+const ownVersion = (): string => JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
+
 type Run = (
   command: AnyCommand,
   globals: Globals,
@@ -33,10 +44,11 @@ type Run = (
   options: Readonly<Record<string, unknown>>,
 ) => Promise<void>
 
-function programOf(world: World, run: Run): Parser {
+/** The command line as it is documented; `run` is called with what was given. */
+export function programOf(world: World, run: Run): Parser {
   const program = new Parser('reprise')
     .description('Watch the runs of a fleet, replay their logs, find out why something failed, and act on them.')
-    .version('0.1.0', '-V, --version', 'print the version')
+    .version(ownVersion(), '-V, --version', 'print the version')
     .enablePositionalOptions()
     .showHelpAfterError('(add --help for how it is used)')
     .addHelpText('after', '\nEvery command has --help, with examples. docs/cli.md has them all.')
@@ -54,11 +66,13 @@ function programOf(world: World, run: Run): Parser {
     command.helpGroup(`${groups[entry.group]}:`)
     // Its options are known once it is loaded, which is before they are parsed.
     parent.hook('preSubcommand', async (_parent, chosen) => {
-      if (chosen === command) specify(command, entry, await entry.load(), run)
+      if (chosen === command) specify(command, world, entry, await entry.load(), run)
     })
   }
   return program
 }
+
+const helpWidth = ({ isTTY, columns = 80 }: World['stdout']): number => (isTTY === true ? Math.max(columns, 20) : 80)
 
 const groupSays = (first: string): string =>
   registry
@@ -72,56 +86,58 @@ function configure(command: Parser, { stdout, stderr, args }: World): Parser {
     .helpOption('-h, --help', 'print this')
     .configureOutput({
       writeOut: (text) => void stdout.write(text),
+      getOutHelpWidth: () => helpWidth(stdout),
       // What is wrong with a command line may repeat it, secrets included.
       writeErr: (text) =>
         void stderr.write(visible(args.flatMap(secretsIn).reduce((safe, s) => safe.replaceAll(s, '***'), text))),
     })
 }
 
-function specify(parser: Parser, entry: Entry, command: AnyCommand, run: Run): void {
-  for (const [name, { says, optional, many }] of Object.entries(command.args)) {
+function specify(parser: Parser, world: World, entry: Entry, command: AnyCommand, run: Run): void {
+  for (const [name, { says, optional, many, oneOf }] of Object.entries(command.args)) {
     const dots = many ? '...' : ''
-    parser.argument(optional ? `[${name}${dots}]` : `<${name}${dots}>`, says)
+    const argument = new Argument(optional ? `[${name}${dots}]` : `<${name}${dots}>`, says)
+    if (oneOf !== undefined) argument.choices(oneOf)
+    parser.addArgument(argument)
   }
-  for (const [name, spec] of Object.entries(command.options)) {
-    const short = spec.short === undefined ? '' : `-${spec.short}, `
-    const option = new Option(`${short}--${name}${spec.value === undefined ? '' : ` <${spec.value}>`}`, spec.says)
-    if (spec.many) option.argParser((value: string, before: string[] = []) => [...before, value]).default([], 'none')
-    if (spec.oneOf !== undefined) option.choices(spec.oneOf)
-    option.attributeName = () => name
-    parser.addOption(option)
+  for (const [name, spec] of Object.entries<OptionSpec>(command.options)) parser.addOption(optionOf(name, spec))
+  for (const [name, spec] of Object.entries<OptionSpec>(globalSpecs)) {
+    parser.addOption(optionOf(name, spec).helpGroup('Everywhere:'))
   }
-  for (const option of globalOptions()) parser.addOption(option)
-  parser.addHelpText('after', () => helpText(entry, command))
+  parser.addHelpText('after', () => helpText(entry, command, helpWidth(world.stdout)))
   parser.action(async (...given: unknown[]) => {
     const args = given.slice(0, -2)
     const all = given.at(-2) as Record<string, unknown>
-    const { at, with: parts, json, color, ...options } = all
+    const { at, with: parts = [], json = false, color = 'auto', ...options } = all
     await run(command, { at, parts, json, color } as Globals, args, options)
   })
 }
 
-/** What every command takes. */
-export const globalOptions = (): Option[] =>
-  [
-    new Option(
-      '--at <ADDRESS>',
-      'a folder, redis://… or nats://…; default: $REPRISE_AT, or the nearest .reprise upwards',
-    ),
-    new Option('--with <PART=ADDRESS>', 'where leases, queue, inbox or artifacts are, if not with the log')
-      .argParser((value: string, before: string[] = []) => [...before, value])
-      .default([], 'none'),
-    new Option('--json', 'print JSON for programs').default(false, 'text for people'),
-    new Option('--color <WHEN>', 'colours').choices(['auto', 'always', 'never']).default('auto'),
-  ].map((option) => option.helpGroup('Everywhere:'))
+function optionOf(name: string, spec: OptionSpec): Option {
+  const short = spec.short === undefined ? '' : `-${spec.short}, `
+  const option = new Option(`${short}--${name}${spec.value === undefined ? '' : ` <${spec.value}>`}`, spec.says)
+  const { oneOf, many } = spec
+  if (oneOf !== undefined) option.choices(oneOf)
+  if (many) {
+    const check = (value: string): string => {
+      if (oneOf === undefined || oneOf.includes(value)) return value
+      throw new InvalidArgumentError(`Allowed choices are ${oneOf.join(', ')}.`)
+    }
+    option.argParser((value: string, before: string[] = []) => [...before, check(value)])
+  }
+  option.attributeName = () => name
+  // Or `--no-wait` would be a switch called `wait` that is on.
+  option.negate = false
+  return option
+}
 
-function helpText(entry: Entry, command: AnyCommand): string {
+function helpText(entry: Entry, command: AnyCommand, width: number): string {
   const examples = command.examples.flatMap(({ line, says }) => [`  $ reprise ${line}`, `    ${says}`])
   return [
     '',
-    command.details.trim(),
+    fitProse(command.details, width),
     '',
-    examples.length > 1 ? 'Examples:' : 'Example:',
+    command.examples.length > 1 ? 'Examples:' : 'Example:',
     ...examples,
     '',
     `docs/cli.md#${entry.name.replace(' ', '-')}`,

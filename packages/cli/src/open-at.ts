@@ -25,24 +25,32 @@ export async function openAt(text: string, cwd: string, { to = 'read' }: OpenAtO
 
 async function openServers(address: Extract<Address, { kind: 'nats' }>, to: OpenAtOptions['to']): Promise<Adapter> {
   const { openNats } = await import('@reprise/adapter-nats')
-  const { servers, prefix, credentials } = address
+  const { servers, prefix, inboxPrefix, credentials } = address
   return openNats({
     servers,
     createStreams: to === 'create',
-    connection: credentials,
+    connection: { ...credentials, ...(inboxPrefix !== undefined && { inboxPrefix }) },
     ...(prefix !== undefined && { prefix }),
   })
 }
 
 async function openFolder(dir: string, to: OpenAtOptions['to']): Promise<Adapter> {
-  if (to !== 'create') {
-    const found = await stat(dir).catch(() => null)
-    if (found === null)
-      throw notFound(`There is no folder ${dir}. Name another with --at, or make one with: reprise open.`)
-    if (!found.isDirectory()) throw usage(`${dir} is not a folder. Name one with --at.`)
-  }
+  if (to !== 'create') await checkFolder(dir)
   const { openFiles } = await import('@reprise/adapter-fs')
   return openFiles({ dir })
+}
+
+/** Opening an empty folder makes it one of Reprise: who only looks must not do that. */
+async function checkFolder(dir: string): Promise<void> {
+  const found = await stat(dir).catch(() => null)
+  if (found === null)
+    throw notFound(`There is no folder ${dir}. Name another with --at, or make one with: reprise open.`)
+  if (!found.isDirectory()) throw usage(`${dir} is not a folder. Name one with --at.`)
+  // Every folder of Reprise says so in this file.
+  if ((await stat(join(dir, 'FORMAT')).catch(() => null)) !== null) return
+  throw notFound(
+    `${dir} is no folder of Reprise: it has no file FORMAT. Name another with --at, or use it with: reprise open.`,
+  )
 }
 
 /** The nearest `.reprise`, from `cwd` upwards; if there is none, the one that could be made here. */

@@ -28,3 +28,6 @@ export function wholeNumber(text: string, name: string, least = 0, most = Number
     `${name} takes a whole number from ${least}${most === Number.MAX_SAFE_INTEGER ? '' : ` to ${most}`}, not ${text}.`,
   )
 }
+
+/** The first sentence of a message of the library, whose advice is for programs. */
+export const withoutAdvice = (message: string): string => /^.*?\.(?= [A-Z])/s.exec(message)?.[0] ?? message

@@ -14,11 +14,13 @@ export interface RunPlace {
 
 const head: Where = { back: 0 }
 
+/** What the help of a command says about places in a log. */
+export const whereHelp =
+  'A place is a VERSION (number of events, 0 is before the first), -N (N events before the newest), HEAD, or a TIME such ' +
+  'as 2026-11-21T10:00:00Z (every commit up to the first later one).'
+
 /** What the help of a command says about `RUN@VERSION`. */
-export const runAtHelp =
-  'Behind the last @: a VERSION (number of events, 0 is before the first), -N (N events before the newest), HEAD, or a ' +
-  'TIME such as 2026-11-21T10:00:00Z (every commit up to the first later one). The id of a run may hold @ itself: if what ' +
-  'follows its last @ looks like one of these, write RUN@HEAD.'
+export const runAtHelp = `${whereHelp} It stands behind the last @. The id of a run may hold @ itself: if what follows its last @ looks like a place, write RUN@HEAD.`
 
 /** `RUN`, `RUN@57`, `RUN@-1`, `RUN@HEAD`, `RUN@2026-11-21T10:00:00Z`. What follows another last `@` is part of the id. */
 export function readRunAt(text: string): RunPlace {

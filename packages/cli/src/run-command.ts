@@ -36,7 +36,7 @@ export async function runCommand(
     { stream: stderr, colour: colourOn(stderr.isTTY) },
     secrets,
   )
-  const style = new Style(widthOf(world))
+  const style = new Style(widthOf(world), hasUnicode(world.env))
   const opened: Adapter[] = []
   const openOne = async (address: string, how?: OpenAtOptions): Promise<Adapter> => {
     const adapter = await openAt(address, cwd, how)
@@ -48,6 +48,7 @@ export async function runCommand(
   const context: Context = {
     ...{ cwd, env, out, style, stdin: world.stdin, json: globals.json, signal: world.signal },
     place: withoutSecrets(at),
+    addresses: { at, with: withTexts },
     open: (how) => {
       main ??= openParts(at, parts, (address) => openOne(address, how))
       return main
@@ -76,18 +77,18 @@ async function write(
   switch (command.output) {
     case 'lines':
       for await (const value of command.run(context, input)) {
-        const line = json ? null : command.human(value, style)
+        const line = json ? null : command.human(value, style, input)
         if (json) await out.json(value)
         else if (line !== null) await out.human(line)
       }
       return
     case 'document': {
       const value = await command.run(context, input)
-      return json ? out.json(value, 2) : out.human(command.human(value, style))
+      return json ? out.json(value, 2) : out.human(command.human(value, style, input))
     }
     case 'raw': {
       const value = await command.run(context, input)
-      return json ? out.json(value, 2) : out.note(command.human(value, style))
+      return json ? out.json(value, 2) : out.note(command.human(value, style, input))
     }
   }
 }
@@ -120,3 +121,7 @@ function widthOf({ stdout, env }: World): number {
   if (stdout.isTTY !== true) return Number.POSITIVE_INFINITY
   return stdout.columns ?? 80
 }
+
+/** Whether the terminal's characters are UTF-8, as the locale says: then there are blocks and lines to draw with. */
+const hasUnicode = ({ LC_ALL, LC_CTYPE, LANG }: World['env']): boolean =>
+  /utf-?8/i.test([LC_ALL, LC_CTYPE, LANG].find((value) => nonEmpty(value) !== undefined) ?? '')

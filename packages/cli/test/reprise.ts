@@ -1,8 +1,24 @@
 import { spawn } from 'node:child_process'
+import { readdirSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
-/** The built command, as npm would link it. */
-export const command = fileURLToPath(new URL('../dist/bin.js', import.meta.url))
+/** The packed command, which npm links. */
+export const command = fileURLToPath(new URL('../bundle/reprise.js', import.meta.url))
+
+refuseStale()
+
+/** What was built since it was packed would not be what is tested. */
+function refuseStale(): void {
+  const packedAt = statSync(command).mtimeMs
+  for (const folder of ['cli', 'core', 'adapter-fs']) {
+    const dist = fileURLToPath(new URL(`../../${folder}/dist`, import.meta.url))
+    const fresher = readdirSync(dist, { recursive: true, encoding: 'utf8' }).find(
+      (name) => name.endsWith('.js') && statSync(`${dist}/${name}`).mtimeMs > packedAt,
+    )
+    if (fresher === undefined) continue
+    throw new Error(`${folder}/dist/${fresher} is newer than ${command}: pack it with node scripts/bundle-cli.mjs.`)
+  }
+}
 
 export interface Ended {
   readonly code: number | null

@@ -4,8 +4,14 @@ import { plain } from './visible.js'
 
 /** What a human form is made with. Values from outside go through `text`; everything else that is hidden is escaped later. */
 export class Style {
-  /** `width`: columns of the terminal; infinite where there is none, so that nothing is cut in pipes. */
-  constructor(readonly width: number) {}
+  /**
+   * `width`: columns of the terminal; infinite where there is none, so that nothing is cut in pipes. `unicode`: drawings may be
+   * made of more than ASCII.
+   */
+  constructor(
+    readonly width: number,
+    readonly unicode = true,
+  ) {}
 
   /** A value from outside, on one line. */
   text(value: unknown): string {

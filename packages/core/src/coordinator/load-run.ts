@@ -131,7 +131,7 @@ export function contradiction(runId: RunId | null, index: number, error: unknown
   const why = error instanceof Error ? error.message : String(error)
   return new RepriseError(
     'LOG_CORRUPT',
-    `Commit ${index} of run ${runId} is intact, and its events contradict what comes before them: ${why} Nothing was changed.`,
+    `Commit ${index} of ${runId === null ? 'the log' : `run ${runId}`} is intact, and its events contradict what comes before them: ${why} Nothing was changed.`,
     { cause: error, details: { index } },
   )
 }
@@ -185,9 +185,13 @@ export function checkRunId(found: RunId | null, runId: RunId): void {
 }
 
 export function upcastCommit(commit: Commit): Commit {
-  for (const event of commit.events) {
-    // Nearly always they are in their newest form, and nothing is allocated.
-    if (upcastEvent(event) !== event) return { ...commit, events: commit.events.map((old) => upcastEvent(old)) }
+  try {
+    for (const event of commit.events) {
+      // Nearly always they are in their newest form, and nothing is allocated.
+      if (upcastEvent(event) !== event) return { ...commit, events: commit.events.map((old) => upcastEvent(old)) }
+    }
+  } catch (error) {
+    throw isRepriseError(error) ? error : contradiction(null, commit.index, error)
   }
   return commit
 }

@@ -1,5 +1,6 @@
+import { z } from 'zod'
 import { isDecided } from '../../flow/senders.js'
-import { eventDataSchemas } from '../../protocol/events.js'
+import { type EventType, eventDataSchemas } from '../../protocol/events.js'
 import { after, before, type Invariant } from './invariant.js'
 
 /** What holds of the log as such: who wrote it, in what form, and what it answers. */
@@ -46,7 +47,7 @@ export const logInvariants = {
   },
 
   'event-form': before('The data of every event has the form of its schema.', ['I13', 'P11'], (_state, event) => {
-    const [issue] = eventDataSchemas[event.type].safeParse(event.data).error?.issues ?? []
+    const [issue] = compiledSchema(event.type).safeParse(event.data).error?.issues ?? []
     return issue === undefined ? null : `${[event.type, ...issue.path].join('.')}: ${issue.message}`
   }),
 
@@ -76,3 +77,14 @@ export const logInvariants = {
         : null,
   ),
 } as const satisfies Record<string, Invariant>
+
+const compiled = new Map<EventType, z.ZodType>()
+
+/** Compiled when an event of its type comes: once per process, for the many that follow. */
+function compiledSchema(type: EventType): z.ZodType {
+  const known = compiled.get(type)
+  if (known !== undefined) return known
+  const schema = z.compile(eventDataSchemas[type] as z.ZodType)
+  compiled.set(type, schema)
+  return schema
+}

@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest'
+import { readAddress, secretsIn, withoutSecrets } from '../src/address.js'
+
+describe('the address of a backend', () => {
+  it('is a folder if it has no scheme', () => {
+    for (const dir of ['.reprise', '/var/lib/reprise', 'a:b', '../x?y=1']) {
+      expect(readAddress(dir)).toEqual({ kind: 'files', dir })
+    }
+  })
+
+  it('names a Redis server, with a prefix apart', () => {
+    expect(readAddress('rediss://user:secret@host:6380/2?prefix=fleet')).toEqual({
+      kind: 'redis',
+      url: 'rediss://user:secret@host:6380/2',
+      prefix: 'fleet',
+    })
+    expect(readAddress('REDIS://host')).toEqual({ kind: 'redis', url: expect.stringContaining('redis://host') })
+  })
+
+  it('names a NATS server, with a user and password or a token apart', () => {
+    expect(readAddress('nats://me:p%40ss@host:4222?prefix=fleet')).toEqual({
+      kind: 'nats',
+      servers: 'nats://host:4222',
+      prefix: 'fleet',
+      credentials: { user: 'me', pass: 'p@ss' },
+    })
+    expect(readAddress('tls://token@host:4222')).toMatchObject({
+      servers: 'tls://host:4222',
+      credentials: { token: 'token' },
+    })
+    expect(readAddress('nats://host')).toMatchObject({ servers: 'nats://host', credentials: {} })
+  })
+
+  it('is refused with a scheme or an option that nobody knows, without showing what is secret', () => {
+    for (const text of ['http://host', 'redis://u:hunter22@host?db=2', 'nats://u:hunter22@[bad']) {
+      const error = failureOf(() => readAddress(text))
+      expect(error).toMatchObject({ exit: 'usage', code: 'USAGE' })
+      expect(String(error)).not.toContain('hunter22')
+    }
+  })
+
+  it('is shown without who and how', () => {
+    expect(withoutSecrets('redis://u:hunter22@host:1/2')).toBe('redis://***@host:1/2')
+    expect(withoutSecrets('.reprise')).toBe('.reprise')
+  })
+
+  it('has as secrets its password, written and decoded, but nothing that would hide every second word', () => {
+    expect(secretsIn('nats://me:p%40ssword@host')).toEqual(['me:p%40ssword', 'me:p@ssword', 'p%40ssword', 'p@ssword'])
+    expect(secretsIn('nats://s3cret-token@host')).toEqual(['s3cret-token'])
+    expect(secretsIn('redis://:abc@host')).toEqual([':abc'])
+    expect(secretsIn('/folder/a@b')).toEqual([])
+  })
+})
+
+function failureOf(work: () => unknown): unknown {
+  try {
+    work()
+  } catch (error) {
+    return error
+  }
+  throw new Error('It did not fail.')
+}
