@@ -72,6 +72,7 @@ describe('whoever looks at a fork', () => {
     const { version } = run.state
     const difference = await diffRun(stage.adapter.log, fork, { version: version - 1 }, { version: version + 1 })
     expect(difference.events?.types).toContainEqual({ type: 'run-forked', count: 1 })
+    expect(difference.fields).toContainEqual({ name: 'forkedFrom', from: null, to: `run-1@${version}` })
   })
 
   it('follows it from its first event on beyond the end of the original, and to its own end', async () => {
