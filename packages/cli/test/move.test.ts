@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,7 +23,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }))
 
 describe('reprise copy', () => {
-  it('takes a run from files to Redis, to NATS and back to files: byte for byte, with its artifacts', async () => {
+  it('takes a run from files to Redis, to NATS and back to files: byte for byte, with its artifacts, and it can be forked there', async () => {
     await using redis = await startRedis({ private: true })
     await using nats = await startNats({ private: true })
     const places = [at('from'), `${redis.url}?prefix=moved`, `${nats.url}?prefix=moved`, at('back')]
@@ -34,6 +35,12 @@ describe('reprise copy', () => {
         appended: ended.json.commits,
         artifacts: { artifacts: 3, found: 0 },
       })
+    }
+    for (const place of places.slice(1, 3)) {
+      const forked = await calledJson(['fork', 'done@5', 'forked', '--at', place])
+      expect(forked).toMatchObject({ code: 0, json: { from: { runId: 'done', version: 5 }, already: false } })
+      const status = await called(['status', 'forked', '--at', place])
+      expect([status.code, status.stdout]).toEqual([0, expect.stringContaining('recovering')])
     }
     expect(await logOf(at('back'))).toBe(await logOf(at('from')))
     const adapter = await openFiles({ dir: at('back') })
@@ -89,6 +96,10 @@ describe('reprise export and import', () => {
     }
     const typed = await calledJson(['import', '-', '--at', at('in', 'stdin')], log)
     expect([typed.code, await logOf(at('in', 'stdin'))]).toEqual([0, log])
+    const pipe = at('pipe')
+    execFileSync('mkfifo', [pipe])
+    const [fromPipe] = await Promise.all([calledJson(['import', pipe, '--at', at('in', 'pipe')]), writeFile(pipe, log)])
+    expect([fromPipe.code, await logOf(at('in', 'pipe'))]).toEqual([0, log])
     expect((await readdir(folder)).filter((name) => name.includes('draft'))).toEqual([])
   }, 60_000)
 

@@ -18,7 +18,7 @@ export { type CopyOptions, type CopyReport, copyRun } from './replay/copy-run.js
 export type { LogRemains } from './replay/count-remains.js'
 export { diffRun } from './replay/diff-run.js'
 export { type DiffOptions, diffStates, type StateDiff, stateDiffSchema } from './replay/diff-states.js'
-export { exportRun } from './replay/export-run.js'
+export { type ExportOptions, exportRun } from './replay/export-run.js'
 export type { RunPoint } from './replay/find-commit.js'
 export type { LastCommit } from './replay/fold-to.js'
 export { type ForkOptions, type ForkReport, forkRun } from './replay/fork-run.js'

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { briefRun } from '../src/coordinator/brief-run.js'
 import { changesSince } from '../src/coordinator/changes-since.js'
-import { verifyRun } from '../src/coordinator/load-run.js'
+import { loadRun, verifyRun } from '../src/coordinator/load-run.js'
 import { taskChain } from '../src/coordinator/task-chain.js'
 import { traceChain } from '../src/coordinator/trace-chain.js'
 import { describeEvent } from '../src/flow/describe-event.js'
@@ -12,11 +12,13 @@ import type { RunId } from '../src/protocol/ids.js'
 import { findBroken } from '../src/replay/bisect.js'
 import { forkRun } from '../src/replay/fork-run.js'
 import { loadRunAt } from '../src/replay/load-run-at.js'
+import { LogFollower } from '../src/watchdog/log-follower.js'
+import { PortGuard } from '../src/watchdog/port-guard.js'
 import { histories, runOf } from './any-history.js'
 import { ForkStage, fork, original, stateAt } from './fork-stage.js'
 import { dispatch, given, receipt, receiptText, settled } from './given-run.js'
 import { checkProperty } from './property-run.js'
-import { stateText } from './snapshot-of.js'
+import { snapshotOf, stateText } from './snapshot-of.js'
 
 const file = 'packages/core/test/fork-run.test.ts'
 
@@ -128,7 +130,7 @@ describe('a fork', () => {
     expect((await stage.load(original)).status).toBe('complete')
   })
 
-  it('of a fork, and its snapshot and its versions before the fork, are read like any other run', async () => {
+  it('of a fork, with its snapshot and its versions before it was made, is read like any other run', async () => {
     const run = busy()
     const stage = new ForkStage(run)
     await stage.fork(5)
@@ -139,6 +141,10 @@ describe('a fork', () => {
     expect((await loadRunAt(log, second, { version: 4 })).state).toMatchObject({ runId: original, version: 4 })
     expect((await loadRunAt(log, second, { version: 6 })).state).toMatchObject({ runId: fork, version: 6 })
     expect((await loadRunAt(log, second, { back: 0 })).state).toMatchObject({ runId: second, version: 7 })
+    stage.backend.snapshots.set(second, [await snapshotOf(stage.linesOf(second))])
+    const { state, basis } = await loadRun(log, second, { snapshots: stage.adapter.snapshots })
+    expect(basis.snapshotVersion).toBe(7)
+    expect(stateText(state)).toBe(stateText(await stage.load(second)))
   })
 
   it('is told of in its briefing, and its tasks follow its own trace', async () => {
@@ -158,6 +164,18 @@ describe('a fork', () => {
     const trace = await stage.clock.run(traceChain({ adapter, traceId: fork }))
     expect(trace.tasks.map(({ runId }) => runId)).toEqual(['fork-1', 'fork-1', 'fork-1', 'fork-1', 'fork-1'])
     expect(trace.unreadable).toEqual([])
+  })
+
+  it('is watched as an open run of its own, also when the original has ended', async () => {
+    const run = given({}, ...settled('done'), { type: 'complete', summary: 'done' })
+    const stage = new ForkStage(run)
+    await stage.fork(run.state.version)
+    const runtime = stage.clock.process()
+    const watched = memoryAdapter({ backend: stage.backend, runtime })
+    const follower = new LogFollower(watched.log, fork, new PortGuard(runtime, 10_000, new AbortController().signal))
+    expect(await stage.clock.run(follower.catchUp())).toMatchObject({ runId: fork, ended: false, lock: null })
+    await stage.open(fork)
+    expect(await stage.clock.run(follower.catchUp())).toMatchObject({ runId: fork, ended: false, lock: { holder: {} } })
   })
 
   it('says in one line what happened', () => {

@@ -37,10 +37,9 @@ what it comes to is printed.`,
     if ((await log.head(runId)) === null) throw unknownRun(runId, context.place)
     let [summary, bytes]: [LogSummary | null, number] = [null, 0]
     const pieces = async function* (): AsyncGenerator<string, void> {
-      const lines = exportRun(log, runId)
+      const lines = exportRun(log, runId, { signal: context.signal })
       let piece = ''
       for (;;) {
-        context.signal.throwIfAborted()
         const { done, value } = await lines.next()
         if (done) {
           summary = value

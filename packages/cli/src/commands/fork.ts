@@ -51,7 +51,7 @@ ${runAtHelp}`,
   human: ({ runId, from, shared, commits, already, version }, style) =>
     style.pairs([
       ['run', style.ink('bold', style.text(runId))],
-      ['forked from', `${style.text(from.runId)}@${from.version}${already ? ', before' : ''}`],
+      ['forked from', `${style.text(from.runId)}@${from.version}${already ? ' (it was made before)' : ''}`],
       ['log', `${commits} commits, version ${version}; the first ${shared} are shared. Verified.`],
       ['next', `openRun({ runId: '${style.text(runId)}' }) takes it up`],
     ]),

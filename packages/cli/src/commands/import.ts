@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { importRun, logFileAt, readLogFile } from '@reprise/core/replay'
@@ -19,8 +19,8 @@ export const importCommand = defineCommand({
   details: `
 Takes a log in under the name of its run. The whole file is checked before anything is written: hashes, order, every event
 and that it can follow the one before. What is wrong with it is told with its line. Afterwards the log is read back and
-verified. Killed in the middle, the same call goes on; a log that is there already is only compared. Standard input is put
-into a temporary file first, since it is read twice.
+verified. Killed in the middle, the same call goes on; a log that is there already is only compared. Standard input and
+pipes are put into a temporary file first, since it is read twice.
 
 A run that has not ended is refused: if the original is opened again, there are two runs of one name. With --open it is
 taken in.`,
@@ -32,11 +32,14 @@ taken in.`,
   schema,
   run: async (context, { args, options }) => {
     const { FILE } = args
-    if (FILE !== '-') return await take(context, FILE, options.open)
+    if (FILE !== '-' && (await withFile(FILE, () => stat(FILE))).isFile())
+      return await take(context, FILE, options.open)
+    // A pipe can be read once.
+    const source = FILE === '-' ? context.stdin : createReadStream(FILE)
     const folder = await mkdtemp(join(tmpdir(), 'reprise-import-'))
     try {
       const spooled = join(folder, 'log')
-      await withFile(spooled, () => logFileAt(spooled).write(context.stdin))
+      await withFile(FILE, () => logFileAt(spooled).write(source))
       return await take(context, spooled, options.open)
     } finally {
       await rm(folder, { recursive: true, force: true })

@@ -65,6 +65,12 @@ export class AttemptSpans {
       case 'planned':
         this.#know(event.data.taskId, event.data.task)
         return
+      case 'run-forked':
+        // What is out belongs to the other run from here on: this one takes it back, and hands it out itself.
+        for (const [taskId, { current }] of this.#tasks) {
+          if (current !== null && current.recorded === null) this.#end(taskId, { ...mark, how: 'cancelled' })
+        }
+        return
       case 'dispatched':
         this.#dispatch(event.data, mark)
         return

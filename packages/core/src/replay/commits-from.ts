@@ -1,9 +1,10 @@
-import { checkRunId, upcastCommit } from '../coordinator/load-run.js'
+import { upcastCommit } from '../coordinator/load-run.js'
 import { ChainReader } from '../log/chain-reader.js'
 import { corruptCommit, readCommit } from '../log/commit-record.js'
 import type { CommitLog } from '../ports/commit-log.js'
 import type { Commit } from '../protocol/events.js'
 import type { RunId } from '../protocol/ids.js'
+import { checkIsLogOf } from './check-is-log-of.js'
 
 export interface CommitsFromOptions {
   /** Commits before it are not read. Default: 0. */
@@ -36,9 +37,10 @@ export async function* commitsFrom(
         commit = chain.next(line)
       }
       if (commit.index === 0)
-        for (const { type, data } of commit.events) if (type === 'run-opened') checkRunId(data.runId, runId)
+        for (const { type, data } of commit.events)
+          if (type === 'run-opened') await checkIsLogOf(log, runId, data.runId)
       yield upcastCommit(commit)
-      if (follow !== undefined && closes(commit)) return
+      if (follow !== undefined && closes(commit) && (await isHead(log, runId, commit.index))) return
     }
   }
 }
@@ -52,6 +54,12 @@ function beginAt(line: string, index: number): { chain: ChainReader; commit: Com
   return { chain, commit: chain.next(line) }
 }
 
-/** Whether a commit closes its run: nothing follows. */
+/** Nothing follows the end of a run, unless the log is that of a fork. */
+async function isHead(log: CommitLog, runId: RunId, index: number): Promise<boolean> {
+  const head = await log.head(runId)
+  return head === null || head.index <= index
+}
+
+/** Whether a commit closes its run. */
 const closes = ({ events }: Commit): boolean =>
   events.some(({ type }) => type === 'run-completed' || type === 'run-failed')

@@ -1,5 +1,4 @@
 import { checkRunId, unknownRun, verifyRun } from '../coordinator/load-run.js'
-import { closesRun } from '../log/commit-record.js'
 import type { Adapter } from '../ports/adapter.js'
 import type { CommitLog } from '../ports/commit-log.js'
 import { RepriseError } from '../protocol/errors.js'
@@ -40,7 +39,6 @@ export async function copyRun(
   runId: RunId,
   options: CopyOptions = {},
 ): Promise<CopyReport> {
-  await checkMayMove(from, runId, options.open === true)
   const checked = new CheckedLog()
   for await (const line of linesOf(from.log, runId)) {
     stopIfAborted(options.signal, `Copying run ${runId}`)
@@ -49,6 +47,7 @@ export async function copyRun(
   if (checked.chain.commits === 0) throw unknownRun(runId)
   const summary = checked.summary()
   checkRunId(summary.runId, runId)
+  if (summary.open) await checkMayMove(from, runId, options.open === true)
   const artifacts = options.artifacts ? await copyArtifacts(from, to, runId, checked.state, options.signal) : null
   const appended = await putLog(linesOf(from.log, runId), to.log, summary, options.signal)
   await checkUnmoved(from.log, summary)
@@ -91,22 +90,19 @@ const changed = (runId: RunId): RepriseError =>
     { details: { runId } },
   )
 
-/** By the newest commit alone. */
-async function checkMayMove({ log, leases }: Adapter, runId: RunId, evenIfOpen: boolean): Promise<void> {
-  const head = await log.head(runId)
-  if (head === null) throw unknownRun(runId)
-  for await (const line of linesOf(log, runId, head.index)) if (closesRun(line)) return
+/** A run that has not ended. */
+async function checkMayMove({ leases }: Adapter, runId: RunId, isAskedFor: boolean): Promise<void> {
   const name = `run/${runId}`
   for await (const held of leases.holders(name)) {
     if (held.name === name) throw runHeld(runId, `${held.holder.id} holds it`)
   }
-  if (!evenIfOpen) throw stillOpen(runId)
+  if (!isAskedFor) throw stillOpen(runId)
 }
 
 export const stillOpen = (runId: RunId): RepriseError =>
   new RepriseError(
     'RUN_OPEN',
-    `Run ${runId} has not ended. Opened here and there it would be two runs of one name, each going on by itself. Complete or fail it first; or, if it will never be opened again at the one place, ask for it as open.`,
+    `Run ${runId} has not ended. Opened here and there it would be two runs of one name, each going on by itself. Complete or fail it first; or, if it will never be opened again at the one place, ask for it with open: true (reprise: --open).`,
     { details: { runId } },
   )
 

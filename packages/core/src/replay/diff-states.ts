@@ -102,6 +102,7 @@ class Bounded<T> {
 const sideOf = ({ version, at }: RunState) => ({ version, at: at === '' ? null : at })
 
 const runFacts = (state: RunState) => ({
+  forkedFrom: state.forkedFrom === null ? null : `${state.forkedFrom.runId}@${state.forkedFrom.version}`,
   status: state.status,
   mode: state.mode,
   goal: state.goal,

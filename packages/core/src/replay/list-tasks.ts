@@ -97,6 +97,10 @@ async function* rowsOfLog({ log }: ListTasksOptions['adapter'], runId: RunId): A
 }
 
 function follow(histories: Map<TaskId, TaskHistory>, state: RunState, event: RunEvent): TaskHistory | null {
+  // What was out when a run was forked is so for every task.
+  if (event.type === 'run-forked') {
+    for (const each of histories.values()) each.fold(event, { version: state.version, at: state.at })
+  }
   const taskId = taskIdOf(event) as TaskId | undefined
   if (taskId === undefined) return null
   let history = histories.get(taskId)

@@ -38,6 +38,14 @@ export class RunMarks {
       case 'run-opened':
         this.opened = mark
         return
+      case 'run-forked':
+        // The limit on time begins anew; nobody holds it, and it has not ended.
+        this.opened = mark
+        this.locked = null
+        this.released = null
+        this.resumed = null
+        this.closed = null
+        return
       case 'lock-acquired':
         this.locked = mark
         return

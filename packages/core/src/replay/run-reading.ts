@@ -64,6 +64,8 @@ export class RunReading {
 
   /** Histories of what is open, and of nothing else: whoever is refused may name any task. */
   #follow(event: RunEvent, mark: RunMark): void {
+    // What was out when a run was forked is so for every task.
+    if (event.type === 'run-forked') for (const history of this.histories.values()) history.fold(event, mark)
     const taskId = taskIdOf(event) as TaskId | undefined
     if (taskId === undefined) return
     let history = this.histories.get(taskId)

@@ -106,7 +106,7 @@ class Counting {
   }
 
   #count(event: RunEvent): void {
-    if (event.type === 'run-opened') this.#runId = event.data.runId
+    if (event.type === 'run-opened' || event.type === 'run-forked') this.#runId = event.data.runId
     if (event.type === 'receipt-rejected') {
       this.#refusals[event.data.gate] = (this.#refusals[event.data.gate] ?? 0) + 1
     }

@@ -45,6 +45,7 @@ export class TaskStory {
   fold(event: RunEvent, mark: RunMark): void {
     if (event.type === 'receipt-received') this.#read(event.data.receipt, mark)
     if (event.type === 'spawn-refused') this.#keepOut(event.data, mark)
+    if (event.type === 'run-forked') this.history.fold(event, mark)
     if (taskIdOf(event) !== this.taskId) return
     this.history.fold(event, mark)
     this.moments++

@@ -14,8 +14,6 @@ export function testSource(runId: RunId, outcome: LogOutcome, broken: BrokenInva
   const expected: Partial<LogOutcome> = tasks.length <= listedMax ? outcome : others
   return `// Recorded by reprise: run ${runId} up to version ${outcome.version}. The log is replayed, and must come to the same.
 ${imports(place)}
-${"import { brokenIn, outcomeOf } from '@reprise/core/replay'"}
-${"import { expect, it } from 'vitest'"}
 
 ${log(place)}
 
@@ -27,13 +25,17 @@ it(${literal(`run ${runId} replays to what it came to at version ${outcome.versi
 it(${literal(`run ${runId} ${broken === null ? 'keeps every invariant' : `breaks ${broken.invariant}`}`)}, async () => {
   expect(await brokenIn(lines, { version: ${outcome.version} })).toEqual(${literal(broken)})
 })
-`.replaceAll('\n\n\n', '\n\n')
+`
 }
 
 function imports(place: LogPlace): string {
-  if ('lines' in place) return ''
-  const gunzip = "import { gunzipSync } from 'node:zlib'"
-  return 'file' in place ? `import { readFileSync } from 'node:fs'\n${gunzip}` : gunzip
+  const used: [names: string, door: string][] = [
+    ['brokenIn, outcomeOf', '@reprise/core/replay'],
+    ['expect, it', 'vitest'],
+  ]
+  if (!('lines' in place)) used.unshift(['gunzipSync', 'node:zlib'])
+  if ('file' in place) used.unshift(['readFileSync', 'node:fs'])
+  return used.map(([names, door]) => ['import {', names, '} from', `'${door}'`].join(' ')).join('\n')
 }
 
 function log(place: LogPlace): string {

@@ -125,6 +125,12 @@ class BuildingTimeline {
         // The mode of a new run; no event says so.
         this.#modes.add({ mode: 'recovering', from: mark, to: null })
         return
+      case 'run-forked':
+        this.#runId = event.data.runId
+        this.#closed = null
+        for (const open of [this.#coordinators.newest, this.#modes.newest]) end(open, mark)
+        this.#modes.add({ mode: 'recovering', from: mark, to: null })
+        return
       case 'lock-acquired': {
         end(this.#coordinators.newest, mark)
         const { holder, reason } = event.data
