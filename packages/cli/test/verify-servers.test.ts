@@ -2,8 +2,8 @@ import { openNats } from '@reprise/adapter-nats'
 import { startNats, startRedis, type TestServer } from '@reprise/test-servers'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { verify } from '../src/commands/verify.js'
-import { breakNats, breakRedis, onServers } from './broken-logs/servers.js'
-import { reprise } from './reprise.js'
+import { breakNats, breakRedis, onServers, resp, talk } from './broken-logs/servers.js'
+import { reprise, repriseJson } from './reprise.js'
 
 const prefix = `broken-${process.pid}`
 const servers: Record<'redis' | 'nats', () => Promise<TestServer>> = {
@@ -51,6 +51,17 @@ describe.each(Object.keys(servers) as (keyof typeof servers)[])('verify --all on
     ])
     expect(found).toEqual(Object.fromEntries(expected))
   })
+})
+
+it('says that the server contradicts itself where every commit is right and it refuses to read them', async () => {
+  const server = await startRedis()
+  const other = `${prefix}-head`
+  await breakRedis(server.port, other)
+  await talk(server.port, [resp('HSET', `{${other}:run:whole}:head`, 'index', '10')], /^:0\r$/m, 1)
+  const { code, json } = await repriseJson(['verify', 'whole', '--at', `${server.url}?prefix=${other}`])
+  await server[Symbol.asyncDispose]()
+  expect({ code, problem: json.problem }).toMatchObject({ code: 1, problem: { kind: 'unreadable', place: null } })
+  expect(json).toMatchObject({ ok: false, commits: 45 })
 })
 
 interface Report {

@@ -5,6 +5,8 @@ import type { RunId } from '../src/protocol/ids.js'
 import { signedBytes } from '../src/protocol/receipt.js'
 import { defaultKeyId } from '../src/replay/checkpoint-keys.js'
 import { checkpointBytes, readCheckpoint } from '../src/replay/checkpoint-text.js'
+import { forkRun } from '../src/replay/fork-run.js'
+import { inspectLog } from '../src/replay/inspect-log.js'
 import { signCheckpoint } from '../src/replay/sign-checkpoint.js'
 import { verifyCheckpoint } from '../src/replay/verify-checkpoint.js'
 import { RunStage, runId } from './run-stage.js'
@@ -95,6 +97,21 @@ describe('a signed checkpoint', () => {
     stage.backend.runs.records.set(runId, [...stage.backend.recordsOf('run-2' as RunId)])
     const found = await stage.clock.run(verifyCheckpoint(log, text, pins))
     expect(found).toMatchObject({ ok: false, finding: 'other-run', message: expect.stringContaining('run-2') })
+  })
+
+  it('is of a fork what it is of any run, and finds a fork under the name of its original', async () => {
+    const { stage, run, log, check } = await signed()
+    const { runtime } = stage.outside
+    const fork = 'fork-1' as RunId
+    await stage.clock.run(forkRun(log, runId, { version: run.status.version }, fork, { runtime }))
+    expect(await stage.clock.run(inspectLog(log, fork))).toMatchObject({ ok: true, problem: null })
+    const { text } = await stage.clock.run(signCheckpoint(log, fork, key, { runtime }))
+    expect(await check(text)).toMatchObject({ ok: true, finding: 'same' })
+    expect(await check()).toMatchObject({ ok: true, finding: 'same' })
+    // It begins with everything that was signed, and yet is another run.
+    stage.backend.runs.records.set(runId, [...stage.backend.recordsOf(fork)])
+    expect(await check()).toMatchObject({ ok: false, finding: 'other-run' })
+    expect(await stage.clock.run(inspectLog(log, runId))).toMatchObject({ ok: false, problem: { kind: 'other-run' } })
   })
 
   it('finds a log that does not verify, and is not signed for one', async () => {

@@ -1,7 +1,14 @@
 import { eastAsianWidth } from 'get-east-asian-width'
 import { withoutInk } from './markup.js'
 
-const segmenter = new Intl.Segmenter()
+let segmenter: Intl.Segmenter | undefined
+
+/** What a person takes for characters. Its tables take longer to load than most commands need for everything else. */
+function charactersOf(text: string): Iterable<Intl.SegmentData> {
+  segmenter ??= new Intl.Segmenter()
+  return segmenter.segment(text)
+}
+
 const ascii = /^[\u0020-\u007e]*$/
 
 /** Columns that a text without line breaks takes on a terminal; marks of colours take none. */
@@ -9,7 +16,7 @@ export function displayWidth(marked: string): number {
   const text = withoutInk(marked)
   if (ascii.test(text)) return text.length
   let width = 0
-  for (const { segment } of segmenter.segment(text)) width += widthOf(segment)
+  for (const { segment } of charactersOf(text)) width += widthOf(segment)
   return width
 }
 
@@ -23,7 +30,7 @@ function widthOf(segment: string): number {
 export function fitWidth(text: string, columns: number): string {
   if (displayWidth(text) <= columns) return text
   let [kept, width] = ['', 0]
-  for (const { segment } of segmenter.segment(text)) {
+  for (const { segment } of charactersOf(text)) {
     width += widthOf(segment)
     if (width > columns - 1) break
     kept += segment

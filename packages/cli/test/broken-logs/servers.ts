@@ -43,7 +43,7 @@ export async function talk(
   }
 }
 
-const resp = (...args: (string | Buffer)[]): Buffer =>
+export const resp = (...args: (string | Buffer)[]): Buffer =>
   Buffer.concat([
     Buffer.from(`*${args.length}\r\n`),
     ...args.flatMap((arg) => [Buffer.from(`$${Buffer.byteLength(arg)}\r\n`), Buffer.from(arg), Buffer.from('\r\n')]),
