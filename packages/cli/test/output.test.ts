@@ -2,6 +2,7 @@ import { PassThrough } from 'node:stream'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { displayWidth, fitWidth } from '../src/output/display-width.js'
+import { grouped } from '../src/output/grouped.js'
 import { ink, paint, withoutInk } from '../src/output/markup.js'
 import { Output } from '../src/output/output.js'
 import { Style } from '../src/output/style.js'
@@ -86,6 +87,11 @@ describe('a table', () => {
       }),
     )
   })
+})
+
+it('a number has its thousands apart, and its fraction as it is', () => {
+  const numbers = [0, 999, 1_000, 1_234_567, -1_234, 0.1234, 1_234.5]
+  expect(numbers.map(grouped)).toEqual(['0', '999', '1,000', '1,234,567', '-1,234', '0.1234', '1234.5'])
 })
 
 it('a length of time is said in its two largest units', () => {

@@ -1,5 +1,6 @@
 import type { StateDiff } from '@reprise/core/replay'
 import { counted, excerpt } from '../output/excerpt.js'
+import { grouped } from '../output/grouped.js'
 import type { Style } from '../output/style.js'
 import { duration } from '../output/times.js'
 import { wrap, wrappedPairs } from '../output/wrap.js'
@@ -25,12 +26,12 @@ export function diffPage(diff: StateDiff, style: Style): string {
     section('Success criteria', diff.criteria.map((criterion) => criterionOf(criterion, style)).join('\n'), style),
     section('Counts', numbersOf([...diff.counts, ...diff.spent], style), style),
     section(
-      `Came in, ${takenIn.total.toLocaleString('en')}`,
+      `Came in, ${grouped(takenIn.total)}`,
       listOf(takenIn.total, takenIn.tasks, ({ taskId: id, now }) => `${taskId(id)}, now ${now}`, style),
       style,
     ),
     section(
-      `Changed, ${changed.total.toLocaleString('en')}`,
+      `Changed, ${grouped(changed.total)}`,
       listOf(
         changed.total,
         changed.tasks,
@@ -40,7 +41,7 @@ export function diffPage(diff: StateDiff, style: Style): string {
       style,
     ),
     section(
-      `Settled, ${settled.total.toLocaleString('en')}`,
+      `Settled, ${grouped(settled.total)}`,
       listOf(
         settled.total,
         settled.tasks,
@@ -62,7 +63,7 @@ function headOf({ runId, from, to }: StateDiff, style: Style): string {
 }
 
 function eventsOf({ total, types }: NonNullable<StateDiff['events']>, style: Style): string {
-  const list = types.map(({ type, count }) => `${count.toLocaleString('en')} ${style.text(type)}`).join(', ')
+  const list = types.map(({ type, count }) => `${grouped(count)} ${style.text(type)}`).join(', ')
   return wrap(`${counted(total, 'event')}: ${list}`, style.width).join('\n')
 }
 
@@ -106,7 +107,7 @@ function listOf<T>(total: number, tasks: readonly T[], line: (task: T) => string
     wrap(line(task), style.width - 2).map((text, i) => (i === 0 ? `  ${text}` : `    ${text}`)),
   )
   const more = total - tasks.length
-  if (more > 0) lines.push(style.ink('dim', `  … and ${more.toLocaleString('en')} more: --list NUMBER lists more`))
+  if (more > 0) lines.push(style.ink('dim', `  … and ${grouped(more)} more: --list NUMBER lists more`))
   return lines.join('\n')
 }
 

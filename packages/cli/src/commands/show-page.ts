@@ -1,6 +1,7 @@
 import { describeEvent } from '@reprise/core'
 import type { OpenTaskJson, RunStateJson } from '@reprise/core/replay'
 import { counted, excerpt } from '../output/excerpt.js'
+import { grouped } from '../output/grouped.js'
 import type { Style } from '../output/style.js'
 import { duration } from '../output/times.js'
 import { wrap, wrappedPairs } from '../output/wrap.js'
@@ -38,7 +39,7 @@ type Pair = readonly [string, string]
 
 function facts(state: RunStateJson, next: string, style: Style): Pair[] {
   const { holder, counts, spent, policy, checkpoint } = state
-  const limit = (max: number | null | undefined) => (max == null ? '' : ` of ${max.toLocaleString('en')}`)
+  const limit = (max: number | null | undefined) => (max == null ? '' : ` of ${grouped(max)}`)
   const optional = (name: string, value: string | null): Pair[] =>
     value === null ? [] : [[name, excerpt(style, value, textMax)]]
   return [
@@ -49,10 +50,10 @@ function facts(state: RunStateJson, next: string, style: Style): Pair[] {
     ...optional('paused', state.pausedReason),
     ['holder', holder === null ? 'nobody' : `${style.text(holder.id)}, epoch ${state.epoch}`],
     ['tasks', `${counted(counts.tasks, 'task')}: ${tally(counts)}`],
-    ['attempts', `${counts.attempts.toLocaleString('en')}${extras(counts)}`],
+    ['attempts', `${grouped(counts.attempts)}${extras(counts)}`],
     [
       'spent',
-      `${spent.tokens.toLocaleString('en')}${limit(policy?.tokensMax)} tokens, ${Number(spent.costUsd).toFixed(2)}${limit(policy?.costUsdMax)} USD`,
+      `${grouped(spent.tokens)}${limit(policy?.tokensMax)} tokens, ${Number(spent.costUsd).toFixed(2)}${limit(policy?.costUsdMax)} USD`,
     ],
     ...(state.round === 0 ? [] : [['round', String(state.round)] as const]),
     ...optional('checkpoint', checkpoint === null ? null : `${checkpoint.dueAt} ${checkpoint.note}`),
@@ -68,8 +69,8 @@ function tally(counts: RunStateJson['counts']): string {
 
 function extras(counts: RunStateJson['counts']): string {
   const parts = [
-    counts.retries === 0 ? '' : `${counts.retries.toLocaleString('en')} of them again`,
-    counts.expired === 0 ? '' : `${counts.expired.toLocaleString('en')} expired`,
+    counts.retries === 0 ? '' : `${grouped(counts.retries)} of them again`,
+    counts.expired === 0 ? '' : `${grouped(counts.expired)} expired`,
     counts.receiptsRejected === 0 ? '' : `${counted(counts.receiptsRejected, 'receipt')} refused`,
     counts.spawnsRefused === 0 ? '' : `${counted(counts.spawnsRefused, 'task')} kept out`,
     counts.commandsRefused === 0 ? '' : `${counted(counts.commandsRefused, 'command')} refused`,
@@ -111,9 +112,9 @@ function tasks(state: RunStateJson, phase: OpenTaskJson['phase'], style: Style):
     ]
   })
   const more = all.length - rows.length
-  const rest = more === 0 ? [] : [style.ink('dim', `… and ${more.toLocaleString('en')} more: --json has them all`)]
+  const rest = more === 0 ? [] : [style.ink('dim', `… and ${grouped(more)} more: --json has them all`)]
   return [
-    title(`${phase[0]?.toUpperCase()}${phase.slice(1)}, ${all.length.toLocaleString('en')}`, style),
+    title(`${phase[0]?.toUpperCase()}${phase.slice(1)}, ${grouped(all.length)}`, style),
     style.table(columns, rows),
     ...rest,
   ].join('\n')

@@ -1,3 +1,4 @@
+import { grouped } from './grouped.js'
 import type { Style } from './style.js'
 
 /** A value from outside on one line, at most so many characters of it. */
@@ -10,5 +11,4 @@ export function excerpt(style: Style, value: string, max: number): string {
 const cut = (text: string, length: number): string => text.slice(0, length).replace(/[\ud800-\udbff]$/, '')
 
 /** `1 task`, `2 tasks`, `1,234 tasks`. */
-export const counted = (count: number, what: string): string =>
-  `${count.toLocaleString('en')} ${what}${count === 1 ? '' : 's'}`
+export const counted = (count: number, what: string): string => `${grouped(count)} ${what}${count === 1 ? '' : 's'}`
