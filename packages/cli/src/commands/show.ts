@@ -14,7 +14,8 @@ export const show = defineCommand({
   details: `Shows the state of a run as it was at any version of its log, also inside a commit, or at a time. ${runAtHelp}
 
 Reads and checks the log up to there, or from its snapshot on if that is not beyond it; nothing behind it is read. What a
-time shows never depends on snapshots. Changes nothing. --json holds the whole state; the text leaves out what is long.`,
+time shows never depends on snapshots. Changes nothing of the run; on files, the first look far into a long log keeps some of the
+states that it passes beside it, so that the next one is quick. --json holds the whole state; the text leaves out what is long.`,
   examples: [
     { line: 'show digest-src', says: 'the run as it is' },
     { line: 'show digest-src@57', says: 'as it was after its first 57 events' },

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { loadRun, readCommits, unknownRun } from '../coordinator/load-run.js'
+import { readCommits, unknownRun } from '../coordinator/load-run.js'
 import { attemptsMax } from '../flow/decide-dispatch.js'
 import { initialState, reduceEvent } from '../flow/reduce-event.js'
 import { TaskHistory, taskIdOf } from '../flow/task-history.js'
@@ -9,6 +9,7 @@ import { type RunId, runIdSchema, type TaskId } from '../protocol/ids.js'
 import { type OpenTask, type RunState, settledOutcome } from '../protocol/state.js'
 import type { TaskSpec } from '../protocol/task.js'
 import { checkedId } from './checked-id.js'
+import { loadRunAt } from './load-run-at.js'
 
 export const taskPlaces = ['planned', 'out', 'received', 'stopped', 'accepted', 'cancelled', 'abandoned'] as const
 const openPlaces: ReadonlySet<string> = new Set(taskPlaces.slice(0, 4))
@@ -34,7 +35,7 @@ export const taskRowSchema = z.strictObject({
 export type TaskRow = Readonly<z.output<typeof taskRowSchema>>
 
 export interface ListTasksOptions {
-  readonly adapter: Pick<Adapter, 'log' | 'snapshots'>
+  readonly adapter: Pick<Adapter, 'log' | 'snapshots' | 'history'>
   readonly runId: string
   /** Default: all. */
   readonly places?: readonly TaskRow['place'][]
@@ -72,8 +73,7 @@ async function* rowsOfState(
   runId: RunId,
   wanted: Places,
 ): AsyncGenerator<TaskRow> {
-  const { state } = await loadRun(adapter.log, runId, { snapshots: adapter.snapshots })
-  if (state.version === 0) throw unknownRun(runId)
+  const { state } = await loadRunAt(adapter.log, runId, { back: 0 }, adapter)
   for (const [taskId, packed] of state.settled) {
     const place = settledOutcome(packed)
     if (wanted.has(place)) yield { ...blank, taskId, place }

@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { loadRun, unknownRun } from '../coordinator/load-run.js'
 import { blockersOf, nextAction } from '../flow/next-action.js'
 import { budgetsOf } from '../flow/permissions.js'
 import type { Adapter } from '../ports/adapter.js'
@@ -11,6 +10,7 @@ import { epochMs, isoTime } from '../protocol/time.js'
 import { systemRuntime } from '../runtime/system-runtime.js'
 import { PortAsker } from './ask-port.js'
 import { checkedId } from './checked-id.js'
+import { loadRunAt } from './load-run-at.js'
 import { shown } from './reason.js'
 import { holdingOf } from './run-holder.js'
 import { leaseOf, type RunSight } from './see-run.js'
@@ -66,7 +66,7 @@ export const runOverviewSchema = z.strictObject({
 export type RunOverview = Readonly<z.output<typeof runOverviewSchema>>
 
 export interface RunOverviewOptions {
-  readonly adapter: Pick<Adapter, 'log' | 'leases' | 'snapshots'>
+  readonly adapter: Pick<Adapter, 'log' | 'leases' | 'snapshots' | 'history'>
   readonly runId: string
   readonly runtime?: Runtime
   /** Ends waiting for the adapter's answer: `ABORTED`. */
@@ -84,8 +84,7 @@ export async function runOverview({
   ...ids
 }: RunOverviewOptions): Promise<RunOverview> {
   const runId = checkedId<RunId>(runIdSchema, ids.runId, 'run')
-  const { state } = await loadRun(adapter.log, runId, { snapshots: adapter.snapshots })
-  if (state.version === 0) throw unknownRun(runId)
+  const { state } = await loadRunAt(adapter.log, runId, { back: 0 }, adapter)
   // After the log: whoever has the lock had its lease before.
   const lease = await new PortAsker(runtime, signal).ask('The lease of the run', () => leaseOf(adapter, runId))
   return overviewOf(state, lease, runtime.now())
