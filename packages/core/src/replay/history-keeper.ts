@@ -5,7 +5,7 @@ import type { RunId } from '../protocol/ids.js'
 import type { RunState } from '../protocol/state.js'
 
 /** Fewer events than this are folded again sooner than loaded. */
-const firstGap = 25_000
+const firstGap = 15_000
 /** Each gap is larger than the one before by this part of the version: keeping the whole history of a log costs a part of it. */
 const growth = 0.05
 
