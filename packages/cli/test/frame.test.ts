@@ -5,6 +5,7 @@ import { openFiles } from '@reprise/adapter-fs'
 import { openRun } from '@reprise/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { groups, registry } from '../src/registry.js'
+import { inProcess } from './in-process.js'
 import { reprise, repriseJson, startReprise } from './reprise.js'
 
 let folder = ''
@@ -50,7 +51,7 @@ describe('a command line', () => {
 
   it('can ask each command for help', async () => {
     for (const { name } of registry) {
-      const { code, stdout } = await reprise([...name.split(' '), '--help'])
+      const { code, stdout } = await inProcess([...name.split(' '), '--help'])
       expect([name, code]).toEqual([name, 0])
       expect(stdout).toContain(`Usage: reprise ${name} `)
       expect(stdout).toMatch(/^Examples?:$/m)

@@ -128,7 +128,7 @@ describe('reprise runs', { timeout: 120_000 }, () => {
 
   it('says of an empty place that it is, and of none that there is none', async () => {
     const empty = join(top, 'empty')
-    mkdirSync(empty)
+    await (await openFiles({ dir: empty })).close()
     const [nothing, none, wrong] = await Promise.all([
       at('--at', empty),
       at('--at', join(top, 'absent')),
