@@ -220,7 +220,10 @@ describe('forking', () => {
   })
 
   it('of two versions under one name at once makes one of the two, and says so to the other', async () => {
-    for (const versions of [[5, 9], [9, 5]]) {
+    for (const versions of [
+      [5, 9],
+      [9, 5],
+    ]) {
       const stage = new ForkStage(busy())
       const asked = await Promise.allSettled(versions.map((version) => stage.fork(version)))
       const refused = asked.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))

@@ -92,7 +92,7 @@ class EitherWay implements Acting {
   }
 
   /** The next dispatch is not stale by this one. Not of the newest version: nobody has read what came behind it. */
-  async #follow({ how, version }: { readonly how: PlainAnswer['how']; readonly version: number | null }): Promise<void> {
+  async #follow({ how, version }: Extract<PlainAnswer, { ok: true }>): Promise<void> {
     if (version === null || this.#shown === null) return
     this.#follows = await this.#shown.tokenBehind(version, how === 'executed' ? (this.takenUp?.epoch ?? null) : null)
   }
