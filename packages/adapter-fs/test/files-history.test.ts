@@ -145,6 +145,20 @@ describe('states that are kept while looking back', () => {
     }
   })
 
+  it('are begun with where another version of the library has left the newest state', async () => {
+    const dir = await folderWith(records)
+    await lookBack(dir, 59_990)
+    const [late = 0] = keptIn(dir).slice(-1)
+    const folder = join(dir, 'runs', run)
+    const ours = readFileSync(join(folder, 'history', String(late)), 'utf8')
+    const other = ours.replace(/"state":\d+/, '"state":0')
+    expect(other).not.toBe(ours)
+    writeFileSync(join(folder, 'snapshot'), other)
+    for (const version of [late, late + 5]) {
+      expect((await lookBack(dir, version)).basis).toMatchObject({ snapshotVersion: late, dropped: null })
+    }
+  })
+
   it('are left aside, and it is said why, if the log is another or they are damaged', async () => {
     const dir = await folderWith(records)
     await lookBack(dir, 59_000)
