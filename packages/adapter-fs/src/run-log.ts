@@ -25,6 +25,8 @@ export class RunLog {
   #recent: string[] = []
   /** Some earlier positions, oldest first. */
   #marks: LogPosition[] = []
+  /** How far some process knew the log, as it was said last: that may be far before everything else that is known. */
+  #suggested: LogPosition = logStart
   /** Where the piece begins that a reader was given last. */
   passing: LogPosition = logStart
   #file: AppendFile | null = null
@@ -55,12 +57,13 @@ export class RunLog {
 
   /** `position`: how far the log was known to some process. It is checked before use. */
   suggest(position: LogPosition): void {
+    this.#suggested = position
     if (this.#position.count === 0) this.#setPosition(position)
   }
 
   /** From where to read so that the commit `index` is not missed. */
   async startFor(index: number): Promise<LogPosition> {
-    const nearest = this.#nearest(index, [this.#position, ...this.#marks])
+    const nearest = this.#nearest(index, [this.#suggested, this.#position, ...this.#marks])
     return nearest !== null && !this.failed && (await holdsHead(this.path, nearest)) ? nearest : logStart
   }
 

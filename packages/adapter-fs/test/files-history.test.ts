@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { policySchema } from '@reprise/core'
 import type { CommitRecord } from '@reprise/core/adapter'
@@ -127,6 +127,36 @@ describe('states that are kept while looking back', () => {
     writeFileSync(logPath(dir, run), bytes)
     expect((await lookBack(dir, kept + 5)).state.version).toBe(kept + 5)
     expect(await codeOf(() => lookBack(dir, 100))).toBe('LOG_CORRUPT')
+  })
+
+  it('spare the log in front of them also where the newest state is kept as well', async () => {
+    const dir = await folderWith(records)
+    await lookBack(dir, 59_990)
+    const [early = 0, late = 0] = keptIn(dir)
+    const folder = join(dir, 'runs', run)
+    copyFileSync(join(folder, 'history', String(late)), join(folder, 'snapshot'))
+    const bytes = readFileSync(logPath(dir, run))
+    bytes.fill('#', 0, 100)
+    writeFileSync(logPath(dir, run), bytes)
+    expect((await lookBack(dir, early + 5)).state.version).toBe(early + 5)
+    const { log, snapshots, history } = await open(dir)
+    for (const version of [late + 5, early + 5]) {
+      expect((await loadRunAt(log, run, { version }, { snapshots, history })).basis.snapshotVersion).toBe(version - 5)
+    }
+  })
+
+  it('are begun with where another version of the library has left the newest state', async () => {
+    const dir = await folderWith(records)
+    await lookBack(dir, 59_990)
+    const [late = 0] = keptIn(dir).slice(-1)
+    const folder = join(dir, 'runs', run)
+    const ours = readFileSync(join(folder, 'history', String(late)), 'utf8')
+    const other = ours.replace(/"state":\d+/, '"state":0')
+    expect(other).not.toBe(ours)
+    writeFileSync(join(folder, 'snapshot'), other)
+    for (const version of [late, late + 5]) {
+      expect((await lookBack(dir, version)).basis).toMatchObject({ snapshotVersion: late, dropped: null })
+    }
   })
 
   it('are left aside, and it is said why, if the log is another or they are damaged', async () => {

@@ -125,6 +125,33 @@ describe('a token', () => {
     expect(stage.of('dispatched').map(({ taskId }) => taskId)).toEqual(['t1', 't2', 'a', 'b'])
   })
 
+  it('does not let the next dispatch pass over what somebody else has handed out after the one before', async () => {
+    const stage = await unheld()
+    await act(stage, accept('t1'))
+    const acting = startActing({ ...stage.process(), runId, token: await tokenOf(stage) })
+    const isOut = () => stage.of('dispatched').some(({ taskId }) => taskId === 'a')
+    let [held, release] = [0, () => {}]
+    const released = new Promise<'go'>((resolve) => {
+      release = () => resolve('go')
+    })
+    // Looking what has changed since.
+    stage.intercept(({ port, method, phase }) => {
+      if (port !== 'log' || method !== 'head' || phase !== 'before' || !isOut()) return 'go'
+      held++
+      return released
+    })
+    const first = follow(acting.act(dispatch('a')))
+    await stage.clock.settle()
+    expect(held).toBe(1)
+    await stage.send('command', JSON.stringify(dispatch('other')))
+    expect(stage.of('dispatched').map(({ taskId }) => taskId)).toContain('other')
+    release()
+    await stage.clock.settle()
+    expect(first.value).toMatchObject({ ok: true })
+    expect(await stage.clock.run(acting.act(dispatch('b')))).toMatchObject({ ok: false, code: 'STALE_CONTEXT' })
+    await stage.clock.run(acting.close())
+  })
+
   it('is given back as it was if the log cannot be read any more: what was decided stands', async () => {
     const stage = await unheld()
     const token = await tokenOf(stage)

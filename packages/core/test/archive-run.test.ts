@@ -97,15 +97,25 @@ describe('archiving a run', () => {
     const other = gzipSync(textOf(given({ inFlightMax: 1 }, { type: 'fail', reason: 'x' }).lines))
     const { log } = adapterWith(ended)
     const file = logFileAt(join(folder, 'x.gz'))
-    for (const [bytes, code] of [
-      [other, 'RUN_MISMATCH'],
-      [Buffer.from('my letters'), 'INVALID_INPUT'],
-      [gzipSync(textOf(ended)).subarray(0, 500), 'INVALID_INPUT'],
-    ] as const) {
+    const changed = gzipSync(textOf(ended).replace('"v":1', '"v":9'))
+    for (const bytes of [other, Buffer.from('my letters'), gzipSync(textOf(ended)).subarray(0, 500), changed]) {
       await writeFile(file.path, bytes)
-      await expect(archiveRun(log, runId, file)).rejects.toMatchObject({ code })
+      const message = expect.stringContaining(`${file.path} is not the archive of run run-1`)
+      await expect(archiveRun(log, runId, file)).rejects.toMatchObject({ code: 'RUN_MISMATCH', message })
       expect(await readFile(file.path)).toEqual(Buffer.from(bytes))
       expect(await linesIn(log)).toEqual(ended)
+    }
+  })
+
+  it('says that there is neither the run nor an archive of it', async () => {
+    const file = logFileAt(join(folder, 'x.gz'))
+    for (const [bytes, what] of [
+      [gzipSync(textOf(open)), 'is not its archive'],
+      [gzipSync(textOf(ended)).subarray(0, 500), 'holds no whole log'],
+    ] as const) {
+      await writeFile(file.path, bytes)
+      const message = expect.stringContaining(`There is no run run-1, and the file ${file.path} ${what}`)
+      await expect(archiveRun(emptyAdapter().log, runId, file)).rejects.toMatchObject({ code: 'RUN_MISMATCH', message })
     }
   })
 

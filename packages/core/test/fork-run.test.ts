@@ -219,6 +219,19 @@ describe('forking', () => {
     expect(await verifyRun(stage.adapter.log, fork)).toMatchObject({ ok: true, version: 6 })
   })
 
+  it('of two versions under one name at once makes one of the two, and says so to the other', async () => {
+    for (const versions of [
+      [5, 9],
+      [9, 5],
+    ]) {
+      const stage = new ForkStage(busy())
+      const asked = await Promise.allSettled(versions.map((version) => stage.fork(version)))
+      const refused = asked.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
+      expect(refused).toMatchObject([{ code: 'RUN_MISMATCH' }])
+      expect(await verifyRun(stage.adapter.log, fork)).toMatchObject({ ok: true })
+    }
+  })
+
   it('is refused for a name that another run has, for its own, for no version, and nothing is written', async () => {
     const run = busy()
     const stage = new ForkStage(run)

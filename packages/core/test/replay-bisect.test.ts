@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { statusOf } from '../src/coordinator/run-status.js'
 import { memoryAdapter } from '../src/memory/memory-adapter.js'
+import type { RunId } from '../src/protocol/ids.js'
 import { bisect } from '../src/replay/bisect.js'
 import { loadRunAt } from '../src/replay/load-run-at.js'
 import { completedStory } from './golden-logs/golden-story.js'
+import { adapterWith, forkedLines } from './moved-runs.js'
 import { commitsOf, logOf, runId } from './replay-logs.js'
 
 const { lines } = completedStory()
@@ -60,5 +62,13 @@ describe('the first event at which a condition holds', () => {
     const torn = logOf(lines.map((line, i) => (i === 7 ? line.replace('"v":1', '"v":9') : line)))
     await expect(bisect(torn, runId, () => false)).rejects.toMatchObject({ code: 'LOG_CORRUPT', details: { index: 7 } })
     expect((await bisect(torn, runId, ({ version }) => version === 3)).found?.version).toBe(3)
+  })
+
+  it('is not looked for in the log of another run, and is found in a fork before it was one', async () => {
+    const [other, fork] = ['other' as RunId, 'fork-1' as RunId]
+    const renamed = bisect(adapterWith(lines, other).log, other, ({ version }) => version === 3)
+    await expect(renamed).rejects.toMatchObject({ code: 'RUN_MISMATCH' })
+    const forked = adapterWith(await forkedLines(), fork).log
+    expect((await bisect(forked, fork, ({ version }) => version === 3)).found?.version).toBe(3)
   })
 })

@@ -38,7 +38,7 @@ export interface CapturedState {
 export type SenderEntry = readonly [name: string, next: number, ahead: readonly number[]]
 
 /** The first line. */
-interface SnapshotHeader extends SnapshotPosition {
+export interface SnapshotHeader extends SnapshotPosition {
   readonly snapshot: number
   readonly state: number
   /** That the library knew which wrote it: some of them may be behind it. */

@@ -76,9 +76,9 @@ class EitherWay implements Acting {
     const { adapter, runId, token } = this.#options
     const answer = await this.#decide(input, this.#parse(input))
     if (token === undefined || (answer.ok && answer.version === null)) return { ...answer, token: null, changes: null }
+    if (answer.ok && input.type === 'dispatch') await this.#follow(answer)
     try {
       const { changes, token: fresh } = await standingSince(adapter.log, runId, token)
-      if (answer.ok && input.type === 'dispatch') this.#follows = fresh
       return { ...answer, changes, token: fresh }
     } catch (error) {
       if (!isRepriseError(error)) throw error
@@ -89,6 +89,12 @@ class EitherWay implements Acting {
 
   close(): Promise<void> {
     return this.#holding.close()
+  }
+
+  /** The next dispatch is not stale by this one. Not of the newest version: nobody has read what came behind it. */
+  async #follow({ how, version }: Extract<PlainAnswer, { ok: true }>): Promise<void> {
+    if (version === null || this.#shown === null) return
+    this.#follows = await this.#shown.tokenBehind(version, how === 'executed' ? (this.takenUp?.epoch ?? null) : null)
   }
 
   #parse(input: CommandInput): Command {

@@ -3,7 +3,7 @@ import { createGzip } from 'node:zlib'
 import { checkRunId, unknownRun } from '../coordinator/load-run.js'
 import type { CommitLog } from '../ports/commit-log.js'
 import type { LogFile } from '../ports/log-file.js'
-import { RepriseError } from '../protocol/errors.js'
+import { isRepriseError, RepriseError } from '../protocol/errors.js'
 import type { RunId } from '../protocol/ids.js'
 import { CheckedLog, type LogSummary } from './checked-log.js'
 import { readLogFile } from './import-run.js'
@@ -38,7 +38,7 @@ export async function archiveRun(
   checkRunId(summary.runId, runId)
   if (summary.open) throw cannotYet(runId)
   if (!(await isThere(file))) await file.write(packed(log, runId))
-  const kept = await contentOf(file, signal)
+  const kept = await contentOf(file, signal, (cause) => otherFile(file, runId, cause))
   if (kept?.head !== summary.head) throw otherFile(file, runId)
   await file.sync()
   // The log is removed as it was checked, or not at all: a run that has ended takes no more commits.
@@ -84,24 +84,41 @@ async function isThere(file: LogFile): Promise<boolean> {
   return true
 }
 
-async function contentOf(file: LogFile, signal: AbortSignal | undefined): Promise<LogSummary | null> {
+/** `ifNone`: what to say if there is no whole log in the file. */
+async function contentOf(
+  file: LogFile,
+  signal: AbortSignal | undefined,
+  ifNone: (cause: RepriseError) => RepriseError,
+): Promise<LogSummary | null> {
   const bytes = await file.read()
-  return bytes === null ? null : await readLogFile(bytes, signal)
+  if (bytes === null) return null
+  try {
+    return await readLogFile(bytes, signal)
+  } catch (error) {
+    throw isRepriseError(error, 'INVALID_INPUT') || isRepriseError(error, 'LOG_CORRUPT') ? ifNone(error) : error
+  }
 }
 
 /** There is no such run: it may have been killed right after the removal. */
 async function archived(file: LogFile, runId: RunId, signal: AbortSignal | undefined): Promise<LogSummary> {
-  const kept = await contentOf(file, signal)
+  const kept = await contentOf(file, signal, (cause) => noArchive(file, runId, cause))
   if (kept === null) throw unknownRun(runId)
-  if (kept.runId !== runId || kept.open) throw otherFile(file, runId)
+  if (kept.runId !== runId || kept.open) throw noArchive(file, runId)
   return kept
 }
 
-const otherFile = ({ path }: LogFile, runId: RunId): RepriseError =>
+const otherFile = ({ path }: LogFile, runId: RunId, cause?: RepriseError): RepriseError =>
   new RepriseError(
     'RUN_MISMATCH',
-    `The file ${path} is not the archive of run ${runId} as its log stands. The run was not removed, the file not touched. Move the file away, or archive into another folder.`,
-    { details: { runId, path } },
+    `The file ${path} is not the archive of run ${runId} as its log stands${cause === undefined ? '' : ': it holds no whole log'}. The run was not removed, the file not touched. Move the file away, or archive into another folder.`,
+    { cause, details: { runId, path } },
+  )
+
+const noArchive = ({ path }: LogFile, runId: RunId, cause?: RepriseError): RepriseError =>
+  new RepriseError(
+    'RUN_MISMATCH',
+    `There is no run ${runId}, and the file ${path} ${cause === undefined ? 'is not its archive' : 'holds no whole log'}. Nothing was changed. Check the run id and where the adapter points; the file may be a damaged copy of its archive.`,
+    { cause, details: { runId, path } },
   )
 
 const cannotYet = (runId: RunId): RepriseError =>

@@ -96,7 +96,10 @@ async function firstFound(log: Pick<CommitLog, 'read'>, runId: RunId, probe: Pro
   for await (const lines of log.read(runId)) {
     for (const line of lines) {
       const found = walk.take(upcastCommit(chain.next(line)))
-      if (found !== null) return { found, version: found.version, commits: chain.commits }
+      if (found === null) continue
+      // A log that breaks an invariant may do so by whose it says that it is.
+      if (found.broken === null) await checkIsLogOf(log, runId, walk.runId)
+      return { found, version: found.version, commits: chain.commits }
     }
   }
   if (chain.commits === 0) throw unknownRun(runId)

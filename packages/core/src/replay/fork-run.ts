@@ -47,7 +47,7 @@ interface Place {
  * begins with the commits of the original, byte by byte; of one that the version lies inside, with its first events, under
  * its time and actor. Then `run-forked` stands in a commit of its own. The new run is open, nobody holds it, and it hands
  * out itself what was out. Killed in the middle, the same call goes on; until then the new run cannot be opened. Once it is
- * made, the same call finds it.
+ * made, the same call finds it: name a version for that, the head of an open run moves.
  *
  * `RUN_UNKNOWN`, `VERSION_UNKNOWN`; `RUN_MISMATCH` if there is another run of the new name; `INVALID_ID`, `INVALID_INPUT`;
  * `ABORTED`; what `loadRun` says of the original.

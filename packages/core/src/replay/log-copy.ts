@@ -1,6 +1,6 @@
 import { type CommitRecord, readRecordShape } from '../log/commit-record.js'
 import type { CommitLog } from '../ports/commit-log.js'
-import { RepriseError } from '../protocol/errors.js'
+import { isRepriseError, RepriseError } from '../protocol/errors.js'
 import type { RunId } from '../protocol/ids.js'
 
 /**
@@ -23,8 +23,12 @@ export class LogCopy {
   /** The next commit. `RUN_MISMATCH` if another one stands in its place. */
   async take(record: CommitRecord): Promise<void> {
     const there = await this.nextThere()
-    if (there === null) await this.append(record)
-    else if (there === record.text) this.found++
+    if (there === null) {
+      await this.append(record).catch((error: unknown) => {
+        // Somebody else writes another log there at the same time.
+        throw isRepriseError(error, 'VERSION_CONFLICT') ? otherLog(this.runId, record.index) : error
+      })
+    } else if (there === record.text) this.found++
     else throw otherLog(this.runId, record.index)
   }
 

@@ -47,6 +47,15 @@ export class ShownRun {
     return issueToken(runId, { version: epoch, epoch }, first)
   }
 
+  /**
+   * The token for a dispatch that follows another one, which was decided at that version: under this epoch, if the run was
+   * taken up for it. What was recorded behind it counts.
+   */
+  async tokenBehind(version: number, epoch: number | null): Promise<string> {
+    const { basis, first } = await this.look()
+    return issueToken(this.options.runId, { version, epoch: epoch ?? basis.epoch }, first)
+  }
+
   private look(): Promise<Looked> {
     this.#looked ??= this.read()
     return this.#looked
