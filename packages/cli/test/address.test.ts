@@ -39,13 +39,17 @@ describe('the address of a backend', () => {
     }
   })
 
-  it.each(['12/34', '12#34', '12?34', 'a@12/34', 'a%zz'])('hides the password %s, however it is written', (password) => {
-    const text = `redis://me:hunter22${password}@host:1`
-    expect(withoutSecrets(text)).toBe('redis://***@host:1')
-    expect(secretsIn(text)).toContain(`hunter22${password}`)
-    if (/[/?#]/.test(password)) expect(String(failureOf(() => readAddress(text)))).toContain('redis://***@host:1 is not')
-    else expect(readAddress(text)).toMatchObject({ kind: 'redis' })
-  })
+  it.each(['12/34', '12#34', '12?34', 'a@12/34', 'a%zz'])(
+    'hides the password %s, however it is written',
+    (password) => {
+      const text = `redis://me:hunter22${password}@host:1`
+      expect(withoutSecrets(text)).toBe('redis://***@host:1')
+      expect(secretsIn(text)).toContain(`hunter22${password}`)
+      if (/[/?#]/.test(password))
+        expect(String(failureOf(() => readAddress(text)))).toContain('redis://***@host:1 is not')
+      else expect(readAddress(text)).toMatchObject({ kind: 'redis' })
+    },
+  )
 
   it('is refused rather than that a part of a password is taken for the host', () => {
     for (const text of ['redis://me:12/hunter@host', 'nats://12#hunter@host', 'nats://me:1?hunter=2@host']) {

@@ -23,7 +23,7 @@ export class Output {
 
   /** A JSON document: indented, or on one line. */
   json(value: unknown, indent?: number): Promise<void> {
-    return this.write(this.out, `${this.redact(visibleJson(value, indent))}\n`)
+    return this.write(this.out, `${visibleJson(value, indent, this.secrets.length > 0 ? this.hide : undefined)}\n`)
   }
 
   /** Bytes of a file format, as they are. */
@@ -35,6 +35,10 @@ export class Output {
   note(text: string): Promise<void> {
     return this.write(this.err, `${paint(visible(this.redact(text)), this.err.colour)}\n`)
   }
+
+  /** Values, not what was written: there a password may stand in escapes, or be a word like `true`. */
+  private readonly hide = (_key: string, value: unknown): unknown =>
+    typeof value === 'string' ? this.redact(value) : value
 
   private redact(text: string): string {
     return this.secrets.reduce((safe, secret) => safe.replaceAll(secret, '***'), text)
