@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream'
+import { CommandFailure } from '../command-failure.js'
 import { paint } from './markup.js'
 import { visible, visibleJson } from './visible.js'
 
@@ -31,9 +32,9 @@ export class Output {
     return this.write(this.out, bytes)
   }
 
-  /** Beside the result, on standard error. */
+  /** Beside the result, on standard error. If nobody reads that, it is lost. */
   note(text: string): Promise<void> {
-    return this.write(this.err, `${paint(visible(this.redact(text)), this.err.colour)}\n`)
+    return this.write(this.err, `${paint(visible(this.redact(text)), this.err.colour)}\n`).catch(() => {})
   }
 
   /** Values, not what was written: there a password may stand in escapes, or be a word like `true`. */
@@ -46,7 +47,15 @@ export class Output {
 
   private write({ stream }: Sink, chunk: string | Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => {
-      stream.write(chunk, (error) => (error ? reject(error) : resolve()))
+      stream.write(chunk, (error) => (error ? reject(failedWrite(error)) : resolve()))
     })
   }
+}
+
+/** Nobody reads on: `reprise log RUN | head -1` ends like this, and nothing is wrong. */
+export const isUnread = (error: unknown): boolean => error instanceof CommandFailure && error.code === 'EPIPE'
+
+function failedWrite({ code = 'OUTPUT_FAILED', message }: NodeJS.ErrnoException): CommandFailure {
+  const why = 'What the command did is not undone; look at the run before you give it again.'
+  return new CommandFailure('unavailable', code, `The output could not be written: ${message}. ${why}`)
 }
