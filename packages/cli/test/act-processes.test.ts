@@ -79,7 +79,7 @@ describe('a coordinator in another process', () => {
     const leaving = start('note', 'r', 'leaves', '--timeout', '600')
     await untilSent(2)
     leaving.child.kill('SIGINT')
-    expect(await leaving.ended).toMatchObject({ code: 5, stderr: expect.stringContaining('stays in the inbox') })
+    expect(await leaving.ended).toMatchObject({ code: 130, stderr: expect.stringContaining('stays in the inbox') })
     expect(await notes()).toEqual([])
     // Nobody is left who would answer: who waits takes the run itself.
     holder.child.kill('SIGKILL')

@@ -152,7 +152,9 @@ describe('every command', () => {
 
   it.skipIf(process.platform !== 'linux')('ends with 5 when its output cannot be written', async () => {
     const file = openSync('/dev/full', 'w')
-    const child = spawn(process.execPath, [command, 'status', 'seen', '--at', place()], { stdio: ['ignore', file, 'pipe'] })
+    const child = spawn(process.execPath, [command, 'status', 'seen', '--at', place()], {
+      stdio: ['ignore', file, 'pipe'],
+    })
     closeSync(file)
     let stderr = ''
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {

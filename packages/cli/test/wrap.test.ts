@@ -19,7 +19,11 @@ describe('a long text', () => {
   })
 
   it('goes on behind what leads it, or where it is said, and never beyond the terminal', () => {
-    for (const [lead, indent, under] of [['  ok: ', undefined, 6], ['  ', 4, 4], ['    → ', 1, 1]] as const) {
+    for (const [lead, indent, under] of [
+      ['  ok: ', undefined, 6],
+      ['  ', 4, 4],
+      ['    → ', 1, 1],
+    ] as const) {
       const [first = '', ...others] = wrapped(style, text, lead, indent).split('\n')
       expect(first.startsWith(lead)).toBe(true)
       expect(others.length).toBeGreaterThan(1)
@@ -27,7 +31,11 @@ describe('a long text', () => {
       for (const line of [first, ...others]) expect(displayWidth(line)).toBeLessThanOrEqual(24)
     }
     // What leads it may be longer than it leaves room for.
-    expect(wrapped(style, 'one two', `${'x'.repeat(20)} `).split('\n')[1]?.search(/\S/)).toBe(12)
+    expect(
+      wrapped(style, 'one two', `${'x'.repeat(20)} `)
+        .split('\n')[1]
+        ?.search(/\S/),
+    ).toBe(12)
   })
 
   it('goes on under its beginning, beside its name', () => {
