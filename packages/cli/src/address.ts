@@ -32,6 +32,8 @@ export function readAddress(text: string): Address {
     throw usage(`${scheme}// is no backend. Give a folder, redis://…, rediss://…, nats://… or tls://….`)
   }
   const url = parse(text)
+  // A password with one of / ? # in it would be taken for a host, and be named in what goes wrong.
+  if (/[/?#].*@/s.test(text.slice(scheme.length + 2))) throw malformed(text)
   const prefix = url.searchParams.get('prefix') ?? undefined
   const known = kind === 'nats' ? ['prefix', 'inbox'] : ['prefix']
   const unknown = [...url.searchParams.keys()].find((name) => !known.includes(name))
@@ -43,7 +45,8 @@ export function readAddress(text: string): Address {
   url.search = ''
   if (kind === 'redis') return { kind, url: url.href, ...(prefix !== undefined && { prefix }) }
   const { username, password } = url
-  const [user, pass] = [decodeURIComponent(username), decodeURIComponent(password)]
+  const [user, pass] = [decoded(username), decoded(password)]
+  if (user === '' && pass !== '') throw usage(`The address ${withoutSecrets(text)} has a password and no user.`)
   const credentials = user === '' ? {} : pass === '' ? { token: user } : { user, pass }
   const names = { ...(prefix !== undefined && { prefix }), ...(inboxPrefix !== undefined && { inboxPrefix }) }
   return { kind: 'nats', servers: `${scheme}//${url.host}`, ...names, credentials }
@@ -53,21 +56,31 @@ function parse(text: string): URL {
   try {
     return new URL(text)
   } catch {
-    throw usage(
-      `${withoutSecrets(text)} is not an address. Write it like redis://host:6379 or nats://user:password@host:4222.`,
-    )
+    throw malformed(text)
   }
 }
 
-/** How an address is shown. */
-export const withoutSecrets = (text: string): string => text.replace(/(:\/\/)[^@/?#]*@/, '$1***@')
+const malformed = (text: string): Error =>
+  usage(
+    `${withoutSecrets(text)} is not an address. Write it like redis://host:6379 or nats://user:password@host:4222, with %2F, %3F, %23, %40 and %25 for / ? # @ and % in a password.`,
+  )
 
-/** What of an address must never be shown. Very short ones would hide half of what is said, and protect nothing. */
+// Of our schemes up to the last @ of the word: what was not written as a URL wants it is a secret too.
+const userinfo = /(\b(?:rediss?|nats|tls):\/\/)(\S*)@|(:\/\/)([^@/?#\s]*)@/gi
+
+/** How an address is shown; in a text with several, all of them. */
+export const withoutSecrets = (text: string): string =>
+  text.replace(userinfo, (_found, ours?: string, _user?: string, other?: string) => `${ours ?? other}***@`)
+
+/** What of the addresses in a text must never be shown. Very short ones would hide half of what is said, and protect nothing. */
 export function secretsIn(text: string): string[] {
-  const user = /:\/\/([^@/?#]*)@/.exec(text)?.[1]
-  if (user === undefined) return []
-  const parts = [user, ...user.split(':').slice(user.includes(':') ? 1 : 0)]
-  return [...new Set(parts.flatMap((part) => [part, decoded(part)]))].filter((secret) => secret.length >= 4)
+  const found = [...text.matchAll(userinfo)].flatMap(([, , ours, , other]) => {
+    const user = ours ?? other ?? ''
+    const password = user.slice(user.indexOf(':') + 1)
+    return [user, password].flatMap((part) => [part, decoded(part)])
+  })
+  // Or half of a longer one would stay.
+  return [...new Set(found)].filter((secret) => secret.length >= 4).sort((a, b) => b.length - a.length)
 }
 
 function decoded(text: string): string {

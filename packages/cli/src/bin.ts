@@ -16,11 +16,10 @@ for (const name of Object.keys(numbers) as (keyof typeof numbers)[]) {
     stop.abort()
   })
 }
-// Nobody reads on: `reprise log RUN | head -1` ends like this, and nothing is wrong.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
-  process.exit(0)
-})
+// Who writes is told. A command that goes on by itself ends as after Ctrl-C: what it holds is let go.
+process.stdout.on('error', () => stop.abort())
+// What is said beside the result is of no use to a reader who is gone.
+process.stderr.on('error', () => {})
 
 const code = await main({
   args: process.argv.slice(2),

@@ -43,6 +43,7 @@ export async function holdRun(
   run.on('transport-failed', (error) => void context.out.note(`tried again: ${(error as Error)?.message ?? error}`))
   run.on('state-file-drift', ({ text }) => void context.out.note(text))
   telling = telling.then(async () => tell(await resumedOf(adapter, run.id, { run })))
+  telling.catch(stop)
   await (settled ? settlement(run) : untilOver(run))
   await run.close()
   await telling

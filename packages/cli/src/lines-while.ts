@@ -1,6 +1,6 @@
 /**
  * Lines of something that tells them while it works: each `tell` resolves once its line was taken, so that a slow reader
- * holds it back. Ends, or fails, with `work`; if the reader leaves before, `tell` rejects.
+ * holds it back. Ends, or fails, with `work`; if the reader leaves before, `tell` rejects, and `work` is waited for.
  */
 export async function* linesWhile<T>(work: (tell: (line: T) => Promise<void>) => Promise<void>): AsyncGenerator<T> {
   const waiting: { readonly line: T; readonly taken: () => void; readonly left: (error: Error) => void }[] = []
@@ -36,6 +36,8 @@ export async function* linesWhile<T>(work: (tell: (line: T) => Promise<void>) =>
   } finally {
     isLeft = true
     for (const { left } of waiting) left(gone())
+    // What it holds is let go before the backend is closed.
+    await working.catch(() => {})
   }
 }
 

@@ -6,7 +6,7 @@ import type { AnyCommand, OptionSpec } from './command.js'
 import { asFailure, type CommandFailure } from './command-failure.js'
 import { type ExitName, exitCodes } from './exit-codes.js'
 import { globalSpecs } from './global-options.js'
-import { Output } from './output/output.js'
+import { isUnread, Output } from './output/output.js'
 import { fitProse } from './output/prose.js'
 import { visible } from './output/visible.js'
 import { type Entry, groups, registry } from './registry.js'
@@ -25,7 +25,7 @@ export async function main(world: World): Promise<number> {
   } catch (error) {
     // It has said what is wrong, or shown the help that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitCodes.usage.code
-    return await tell(world, error)
+    return isUnread(error) ? exitCodes.ok.code : await tell(world, error)
   }
 }
 
@@ -151,7 +151,10 @@ async function tell(world: World, error: unknown): Promise<number> {
   const sink = (stream: Writable) => ({ stream, colour: false })
   const output = new Output(sink(world.stdout), sink(world.stderr), secrets)
   const failure = asFailure(error)
-  if (world.args.includes('--json')) await output.json({ error: failure === null ? bug(error) : plainFailure(failure) })
+  if (world.args.includes('--json')) {
+    // If it cannot be written there, standard error says it.
+    await output.json({ error: failure === null ? bug(error) : plainFailure(failure) }).catch(() => {})
+  }
   if (failure !== null) {
     await output.note(`reprise: ${failure.message}`)
     return exitCodes[failure.exit].code

@@ -3,7 +3,7 @@ import { sparkline } from './output/sparkline.js'
 import type { Style } from './output/style.js'
 import type { Column } from './output/table.js'
 import { duration } from './output/times.js'
-import { wrap } from './output/wrap.js'
+import { wrapped, wrappedPairs } from './output/wrap.js'
 
 type Figures = Omit<RunStats, 'refusals'> & { readonly refusals: Readonly<Record<string, number>> }
 
@@ -13,33 +13,28 @@ export function statsText(stats: Figures, style: Style): string {
   const parts = [head(stats, style), '', latencies(total, style)]
   if (stats.by !== null) parts.push('', groupTable(groups, stats.by, style))
   const remarks = skewRemarks(total)
-  if (remarks.length > 0)
-    parts.push('', ...remarks.map((remark) => style.ink('yellow', wrap(remark, style.width).join('\n'))))
+  if (remarks.length > 0) parts.push('', ...remarks.map((remark) => style.ink('yellow', wrapped(style, remark))))
   return parts.join('\n')
 }
 
 function head(stats: Figures, style: Style): string {
   const { runId, version, commits, durationMs, from, tasks, attempts, receipts, refusals, total } = stats
-  // Behind the names of the pairs.
-  const folded = (text: string) => wrap(text, style.width - 10).join(`\n${' '.repeat(10)}`)
   const rate = stats.acceptedPerMinute === null ? '' : `; ${short(stats.acceptedPerMinute)} accepted a minute`
-  const warning = (text: string) => style.ink('yellow', folded(text))
+  const warning = (text: string) => style.ink('yellow', text)
   const refused = Object.entries(refusals).map(([gate, count]) => `${count} at ${style.text(gate)}`)
-  return style.pairs([
+  return wrappedPairs(style, [
     ['run', style.ink('bold', style.text(runId))],
-    ['log', folded(`version ${version}, ${commits} commits`)],
-    ['time', folded(`${duration(durationMs)} from ${from.slice(0, 19).replace('T', ' ')} UTC`)],
-    ['tasks', folded(`${counted(tasks)}${rate}`)],
+    ['log', `version ${version}, ${commits} commits`],
+    ['time', `${duration(durationMs)} from ${from.slice(0, 19).replace('T', ' ')} UTC`],
+    ['tasks', `${counted(tasks)}${rate}`],
     [
       'attempts',
-      folded(
-        `${counted(attempts)}${stats.takeOvers > 0 ? `; ${stats.takeOvers} take-over${stats.takeOvers > 1 ? 's' : ''}` : ''}`,
-      ),
+      `${counted(attempts)}${stats.takeOvers > 0 ? `; ${stats.takeOvers} take-over${stats.takeOvers > 1 ? 's' : ''}` : ''}`,
     ],
-    ['receipts', folded(counted(receipts))],
+    ['receipts', counted(receipts)],
     ...(refused.length > 0 ? [['refused', warning(refused.join(', '))] as const] : []),
     ...(stats.keptOut > 0 ? [['kept out', warning(`${stats.keptOut} tasks, by a limit`)] as const] : []),
-    ['spend', folded(`${total.tokens} tokens, ${money(total.costUsd)}, ${duration(total.workMs)} of work`)],
+    ['spend', `${total.tokens} tokens, ${money(total.costUsd)}, ${duration(total.workMs)} of work`],
   ])
 }
 

@@ -80,6 +80,8 @@ describe('every acting command', () => {
     expect([late.code, late.json.error.code]).toEqual([4, 'RUN_CLOSED'])
     const complete = await json(['complete', 'r', '--summary', 'x'])
     expect([complete.code, complete.json.error.code]).toEqual([4, 'RUN_CLOSED'])
+    const sent = await json(['complete', 'r', '--summary', 'x', '--send'])
+    expect([sent.code, sent.json.error.code]).toEqual([4, 'RUN_CLOSED'])
   }, 60_000)
 
   it('fails with the code of what is wrong, and does nothing then', async () => {

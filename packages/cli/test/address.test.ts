@@ -39,6 +39,38 @@ describe('the address of a backend', () => {
     }
   })
 
+  it.each(['12/34', '12#34', '12?34', 'a@12/34', 'a%zz'])(
+    'hides the password %s, however it is written',
+    (password) => {
+      const text = `redis://me:hunter22${password}@host:1`
+      expect(withoutSecrets(text)).toBe('redis://***@host:1')
+      expect(secretsIn(text)).toContain(`hunter22${password}`)
+      if (/[/?#]/.test(password))
+        expect(String(failureOf(() => readAddress(text)))).toContain('redis://***@host:1 is not')
+      else expect(readAddress(text)).toMatchObject({ kind: 'redis' })
+    },
+  )
+
+  it('is refused rather than that a part of a password is taken for the host', () => {
+    for (const text of ['redis://me:12/hunter@host', 'nats://12#hunter@host', 'nats://me:1?hunter=2@host']) {
+      const error = failureOf(() => readAddress(text))
+      expect(error).toMatchObject({ code: 'USAGE' })
+      expect(String(error)).not.toContain('hunter')
+      expect(String(error)).toContain('%2F')
+    }
+    expect(() => readAddress('nats://:hunter22@host')).toThrow('nats://***@host has a password and no user')
+  })
+
+  it('may hold a % that stands for nothing in a password', () => {
+    expect(readAddress('nats://me:5%zz@host')).toMatchObject({ credentials: { user: 'me', pass: '5%zz' } })
+  })
+
+  it('is hidden in each place of a text with several', () => {
+    const text = 'queue=redis://a:passone@h inbox=nats://b:pass:two@h'
+    expect(withoutSecrets(text)).toBe('queue=redis://***@h inbox=nats://***@h')
+    expect(secretsIn(text)).toEqual(['b:pass:two', 'a:passone', 'pass:two', 'passone'])
+  })
+
   it('is shown without who and how', () => {
     expect(withoutSecrets('redis://u:hunter22@host:1/2')).toBe('redis://***@host:1/2')
     expect(withoutSecrets('.reprise')).toBe('.reprise')

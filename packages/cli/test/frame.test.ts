@@ -1,4 +1,6 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openFiles } from '@reprise/adapter-fs'
@@ -6,7 +8,7 @@ import { openRun } from '@reprise/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { groups, registry } from '../src/registry.js'
 import { inProcess } from './in-process.js'
-import { reprise, repriseJson, startReprise } from './reprise.js'
+import { command, reprise, repriseJson, startReprise } from './reprise.js'
 
 let folder = ''
 const empty = () => join(folder, 'empty')
@@ -132,5 +134,33 @@ describe('every command', () => {
     const { child, ended } = startReprise(['status', 'seen', '--at', place()])
     child.stdout.destroy()
     expect(await ended).toMatchObject({ code: 0, stderr: '' })
+  })
+
+  it('lets go of the run that it holds when nobody reads its output', async () => {
+    const at = ['--at', place()]
+    const { child, ended } = startReprise(['resume', 'seen', '--hold', ...at])
+    child.stdout.destroy()
+    expect(await ended).toMatchObject({ code: 0, stderr: '' })
+    expect((await repriseJson(['status', 'seen', ...at])).json.holder).toBeNull()
+  })
+
+  it('fails with what it has found when nobody reads standard error', async () => {
+    const { child, ended } = startReprise(['status', 'unseen', '--at', place()])
+    child.stderr.destroy()
+    expect((await ended).code).toBe(3)
+  })
+
+  it.skipIf(process.platform !== 'linux')('ends with 5 when its output cannot be written', async () => {
+    const file = openSync('/dev/full', 'w')
+    const child = spawn(process.execPath, [command, 'status', 'seen', '--at', place()], {
+      stdio: ['ignore', file, 'pipe'],
+    })
+    closeSync(file)
+    let stderr = ''
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text
+    })
+    expect((await once(child, 'close'))[0]).toBe(5)
+    expect(stderr).toMatch(/^reprise: The output could not be written: ENOSPC/)
   })
 })

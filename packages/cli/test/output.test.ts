@@ -55,6 +55,14 @@ describe('what is written', () => {
     expect(await outputOf((output) => output.json({ a: 'hunter22' }), { secrets })).toBe('{"a":"***"}\n')
     expect(await outputOf((output) => output.note('hunter22'), { secrets })).toBe('***\n')
   })
+
+  it('shows no secret in JSON that is written there with escapes, and stays the document that it was', async () => {
+    const secrets = ['hun"te\\r\u200b', 'true', 'code']
+    const written = await outputOf((output) => output.json({ code: `a ${secrets[0]} b`, ok: true, of: 'code' }), {
+      secrets,
+    })
+    expect(JSON.parse(written)).toEqual({ code: 'a *** b', ok: true, of: '***' })
+  })
 })
 
 describe('a table', () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { displayWidth } from '../src/output/display-width.js'
 import { excerpt } from '../src/output/excerpt.js'
 import { Style } from '../src/output/style.js'
-import { wrap, wrappedPairs } from '../src/output/wrap.js'
+import { wrap, wrapped, wrappedPairs } from '../src/output/wrap.js'
 
 const style = new Style(24)
 const text = 'every source file is 数える and their sums agree'
@@ -16,6 +16,26 @@ describe('a long text', () => {
     }
     expect(wrap(text, Number.POSITIVE_INFINITY)).toEqual([text])
     expect(wrap('a/path/that/is/longer than it', 8)).toEqual(['a/path/that/is/longer', 'than it'])
+  })
+
+  it('goes on behind what leads it, or where it is said, and never beyond the terminal', () => {
+    for (const [lead, indent, under] of [
+      ['  ok: ', undefined, 6],
+      ['  ', 4, 4],
+      ['    → ', 1, 1],
+    ] as const) {
+      const [first = '', ...others] = wrapped(style, text, lead, indent).split('\n')
+      expect(first.startsWith(lead)).toBe(true)
+      expect(others.length).toBeGreaterThan(1)
+      for (const line of others) expect(line.search(/\S/)).toBe(under)
+      for (const line of [first, ...others]) expect(displayWidth(line)).toBeLessThanOrEqual(24)
+    }
+    // What leads it may be longer than it leaves room for.
+    expect(
+      wrapped(style, 'one two', `${'x'.repeat(20)} `)
+        .split('\n')[1]
+        ?.search(/\S/),
+    ).toBe(12)
   })
 
   it('goes on under its beginning, beside its name', () => {

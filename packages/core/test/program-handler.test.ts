@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { programHandler } from '../src/worker/program-handler.js'
 import { commandOf, isRunning, shell, startAttempt, until, written } from './program-attempt.js'
@@ -259,6 +261,30 @@ describe('a program that nobody wants any more', () => {
     expect(path).toMatch(/reprise-programs-\w+\/task-\w+$/)
     await until(() => !existsSync(path))
     expect(readdirSync(dirname(path))).toEqual([])
+  })
+
+  it('is not started where no more files can be opened, says so, and is once they can', async () => {
+    const script = `
+      import { closeSync, openSync } from 'node:fs'
+      import { ProgramHome } from '../dist/runtime/program-home.js'
+      import { startProgram } from '../dist/runtime/start-program.js'
+      const guard = new ProgramHome()
+      const start = () => startProgram({
+        command: ['true'], env: process.env, input: '', signal: new AbortController().signal, killAfterMs: 0, onOutput() {}, guard,
+      })
+      const taken = []
+      const full = async () => {
+        try { for (;;) taken.push(openSync('/dev/null')) } catch {}
+        const end = await start().catch((error) => ({ by: 'thrown', error }))
+        for (const fd of taken.splice(0)) closeSync(fd)
+        return end.by + ' ' + end.error?.code
+      }
+      console.log(JSON.stringify([await full(), await start(), await full(), await start()]))
+    `
+    const limited = ['-c', 'ulimit -n 64 && exec "$@"', 'sh', process.execPath, '--input-type=module', '-e', script]
+    const { stdout } = await promisify(execFile)('sh', limited, { cwd: import.meta.dirname })
+    const done = { by: 'exit', code: 0 }
+    expect(JSON.parse(stdout)).toEqual(['error EMFILE', done, 'error EMFILE', done])
   })
 
   it('does its task also after the folder of all programs was tidied away, and the process that guards them killed', async () => {

@@ -1,6 +1,6 @@
 import { counted, excerpt } from '../output/excerpt.js'
 import type { Style } from '../output/style.js'
-import { wrap, wrappedPairs } from '../output/wrap.js'
+import { wrapped, wrappedPairs } from '../output/wrap.js'
 import type { Bisected } from './bisect-schema.js'
 
 const textMax = 500
@@ -13,13 +13,13 @@ export function bisectPage(bisected: Bisected, style: Style): string {
     absent === null
       ? []
       : [
-          wrap(
+          wrapped(
+            style,
             style.ink(
               'dim',
               `At ${counted(absent.events, 'event')} it asked for what was not there, first at ${absent.first.version}: ${style.text(absent.first.what)}.`,
             ),
-            style.width,
-          ).join('\n'),
+          ),
         ]
   if (found === null) {
     const what = when === null ? noneBroken(bisected) : 'The condition never holds'
@@ -47,7 +47,7 @@ function headOf({ runId, when }: Bisected, { version, broken }: Found, style: St
     broken === null
       ? `The condition holds for the first time at ${at}: ${style.text(when)}`
       : `${style.ink('red', broken.invariant)} is broken for the first time at ${at}: ${excerpt(style, broken.problem, textMax)}`
-  return wrap(text, style.width).join('\n')
+  return wrapped(style, text)
 }
 
 const whereOf = ({ index, at, actor, epoch, type, text, cause }: Found, style: Style): string =>
@@ -93,8 +93,8 @@ function further(runId: string, { version }: Found, style: Style): string {
 function invariantsPage({ invariants }: Bisected, style: Style): string {
   return invariants
     .map(({ name, says, shows }) => {
-      const lines = wrap(`${says} ${style.ink('dim', `(${shows.join(', ')})`)}`, style.width - 2)
-      return [style.ink('bold', name), ...lines.map((line) => `  ${line}`)].join('\n')
+      const text = wrapped(style, `${says} ${style.ink('dim', `(${shows.join(', ')})`)}`, '  ')
+      return `${style.ink('bold', name)}\n${text}`
     })
     .join('\n')
 }

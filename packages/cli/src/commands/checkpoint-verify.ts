@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { readPinnedKeys } from '../checkpoint-keys.js'
 import { defineCommand } from '../command.js'
 import { usage } from '../command-failure.js'
-import { indented } from '../output/indented.js'
+import { wrapped } from '../output/wrap.js'
 import { readSmallFile } from '../small-file.js'
 
 const schema = z.object({
@@ -53,8 +53,8 @@ then. Changes nothing.`,
   },
   human: ({ ok, finding, message, remedy, checkpoint }, style) =>
     [
-      indented(style, 0, `${style.ink(ok ? 'green' : 'red', finding)}  ${style.text(message)}`),
-      ...(remedy === null ? [] : [indented(style, 0, style.text(remedy))]),
+      wrapped(style, `${style.ink(ok ? 'green' : 'red', finding)}  ${style.text(message)}`),
+      ...(remedy === null ? [] : [wrapped(style, style.text(remedy))]),
       ...(finding === 'unknown-key' || finding === 'bad-signature'
         ? []
         : [style.ink('dim', `Signed by ${checkpoint.keyId}, at ${checkpoint.at} by its clock.`)]),

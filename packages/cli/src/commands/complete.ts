@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { acting, actingDetails, actingOptions, refused } from '../act.js'
 import { type Acted, actedOf, actedShape } from '../acted-document.js'
 import { defineCommand } from '../command.js'
-import { usage } from '../command-failure.js'
+import { CommandFailure, usage } from '../command-failure.js'
 import { actedText } from '../output/acted-text.js'
 import { required } from '../read-required.js'
 import { criterionOf } from './criterion.js'
@@ -57,7 +57,8 @@ no evidence. A run that is complete already stays as it is, which is no error.\n
         return { ...acted, summary: state.closing, checklist: [...(state.checklist ?? [])] }
       }
       if (answer !== null) throw await refused(context, begun.runId, 'complete', answer)
-      throw usage(`Run ${begun.runId} has ended, and not well: ${state.closing}. Open a new run.`)
+      const message = `Run ${begun.runId} has ended, and not well: ${state.closing}. Open a new run.`
+      throw new CommandFailure('refused', 'RUN_CLOSED', message, { runId: begun.runId })
     })
   },
   human: (value, style) => {

@@ -3,7 +3,7 @@ import { counted, excerpt } from '../output/excerpt.js'
 import { grouped } from '../output/grouped.js'
 import type { Style } from '../output/style.js'
 import { duration } from '../output/times.js'
-import { wrap, wrappedPairs } from '../output/wrap.js'
+import { wrapped, wrappedPairs } from '../output/wrap.js'
 
 const textMax = 300
 type Value = StateDiff['fields'][number]['from']
@@ -64,7 +64,7 @@ function headOf({ runId, from, to }: StateDiff, style: Style): string {
 
 function eventsOf({ total, types }: NonNullable<StateDiff['events']>, style: Style): string {
   const list = types.map(({ type, count }) => `${grouped(count)} ${style.text(type)}`).join(', ')
-  return wrap(`${counted(total, 'event')}: ${list}`, style.width).join('\n')
+  return wrapped(style, `${counted(total, 'event')}: ${list}`)
 }
 
 const section = (title: string, body: string, style: Style): string =>
@@ -77,10 +77,10 @@ function criterionOf({ number, text, from, to }: StateDiff['criteria'][number], 
       : from === null
         ? `is met: ${excerpt(style, to, textMax)}`
         : `has other evidence: ${excerpt(style, to, textMax)}`
-  return wrap(
+  return wrapped(
+    style,
     `${number}. ${excerpt(style, text, textMax)} ${style.ink(to === null ? 'yellow' : 'green', what)}`,
-    style.width,
-  ).join('\n')
+  )
 }
 
 function numbersOf(numbers: StateDiff['counts'], style: Style): string {
@@ -103,9 +103,7 @@ function numbersOf(numbers: StateDiff['counts'], style: Style): string {
 }
 
 function listOf<T>(total: number, tasks: readonly T[], line: (task: T) => string, style: Style): string {
-  const lines = tasks.flatMap((task) =>
-    wrap(line(task), style.width - 2).map((text, i) => (i === 0 ? `  ${text}` : `    ${text}`)),
-  )
+  const lines = tasks.map((task) => wrapped(style, line(task), '  ', 4))
   const more = total - tasks.length
   if (more > 0) lines.push(style.ink('dim', `  … and ${grouped(more)} more: --list NUMBER lists more`))
   return lines.join('\n')

@@ -3,8 +3,8 @@ import { backendRoles, measureLatencies, probeRights } from '@reprise/core/repla
 import { z } from 'zod'
 import { withoutSecrets } from '../address.js'
 import { type Context, defineCommand } from '../command.js'
-import { indented } from '../output/indented.js'
 import type { Style } from '../output/style.js'
+import { wrapped } from '../output/wrap.js'
 import { processFindings } from '../process-findings.js'
 
 const findingSchema = z.object({
@@ -81,7 +81,7 @@ removed, so there a key that every lease uses is published to instead. Rights ar
   human: (value, style) => {
     const groups = (['problem', 'warning', 'ok'] as const).map((level) => groupOf(level, value.findings, style))
     return [
-      indented(style, 0, `${style.ink('bold', style.text(value.place))}  ${style.text(value.guarantee)}`),
+      wrapped(style, `${style.ink('bold', style.text(value.place))}  ${style.text(value.guarantee)}`),
       ...groups.filter((group) => group !== ''),
     ].join('\n\n')
   },
@@ -122,8 +122,8 @@ function groupOf(level: Told['level'], findings: readonly Told[], style: Style):
   const wanted = findings.filter((finding) => finding.level === level)
   if (wanted.length === 0) return ''
   const lines = wanted.flatMap(({ name, message, remedy }) => [
-    indented(style, 4, `${style.ink('bold', style.text(name))}: ${style.text(message)}`, '  '),
-    ...(remedy === null ? [] : [indented(style, 6, style.text(remedy), `    ${style.ink('dim', '→')} `)]),
+    wrapped(style, `${style.ink('bold', style.text(name))}: ${style.text(message)}`, '  ', 4),
+    ...(remedy === null ? [] : [wrapped(style, style.text(remedy), `    ${style.ink('dim', '→')} `)]),
   ])
   return [style.ink(inks[level], titles[level]), ...lines].join('\n')
 }

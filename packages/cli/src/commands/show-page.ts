@@ -4,7 +4,7 @@ import { counted, excerpt } from '../output/excerpt.js'
 import { grouped } from '../output/grouped.js'
 import type { Style } from '../output/style.js'
 import { duration } from '../output/times.js'
-import { wrap, wrappedPairs } from '../output/wrap.js'
+import { wrapped, wrappedPairs } from '../output/wrap.js'
 import type { Shown } from './show-schema.js'
 
 const tasksShown = 20
@@ -30,9 +30,9 @@ function headOf({ runId, version, commit, read }: Shown, style: Style): string {
   const name = `${style.ink('bold', style.text(runId))} at version ${version}`
   if (commit === null) return `${name}, before its first event`
   const part = commit.folded === commit.events ? '' : `, event ${commit.folded} of ${commit.events}`
-  const lines = wrap(`${name} (commit ${commit.index}${part}, ${style.text(commit.at)})`, style.width)
+  const at = wrapped(style, `${name} (commit ${commit.index}${part}, ${style.text(commit.at)})`)
   const doubt = `A snapshot was left aside: ${excerpt(style, read.dropped ?? '', textMax)}`
-  return [...lines, ...(read.dropped === null ? [] : [style.ink('yellow', doubt)])].join('\n')
+  return [at, ...(read.dropped === null ? [] : [style.ink('yellow', doubt)])].join('\n')
 }
 
 type Pair = readonly [string, string]

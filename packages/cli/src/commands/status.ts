@@ -3,7 +3,7 @@ import { defineCommand } from '../command.js'
 import { ofKnownRun } from '../known-run.js'
 import type { Style } from '../output/style.js'
 import { duration } from '../output/times.js'
-import { wrappedPairs } from '../output/wrapped.js'
+import { wrappedPairs } from '../output/wrap.js'
 import { runIdOf } from '../read-values.js'
 
 export const status = defineCommand({

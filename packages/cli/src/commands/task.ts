@@ -5,7 +5,7 @@ import { ofKnownRun } from '../known-run.js'
 import { chainText, eventsText } from '../output/reasons.js'
 import type { Style } from '../output/style.js'
 import { duration } from '../output/times.js'
-import { wrapped, wrappedPairs } from '../output/wrapped.js'
+import { wrapped, wrappedPairs } from '../output/wrap.js'
 import { runIdOf, taskIdOf } from '../read-values.js'
 
 const details = `

@@ -3,7 +3,7 @@ import { defineCommand } from '../command.js'
 import { ofKnownRun } from '../known-run.js'
 import type { Ink } from '../output/markup.js'
 import type { Style } from '../output/style.js'
-import { wrapped } from '../output/wrapped.js'
+import { wrapped } from '../output/wrap.js'
 import { runIdOf, wholeNumber } from '../read-values.js'
 
 const openPlaces = ['planned', 'out', 'received', 'stopped'] as const

@@ -3,8 +3,8 @@ import { inspectLog, type LogReport, logProblems } from '@reprise/core/replay'
 import { z } from 'zod'
 import { type Context, defineCommand } from '../command.js'
 import { usage } from '../command-failure.js'
-import { indented } from '../output/indented.js'
 import type { Style } from '../output/style.js'
+import { wrapped } from '../output/wrap.js'
 import { runIdOf, unknownRun } from '../read-values.js'
 
 const schema = z.object({
@@ -105,7 +105,7 @@ function good({ runId, commits, version, head, snapshotCommits, remains }: Shown
     ...(snapshotCommits > 0 ? [`the first ${snapshotCommits} by their snapshot`] : []),
     ...harmless(remains),
   ]
-  return indented(style, 5, `${style.ink('bold', style.text(runId))}  ${found.join(', ')}`, style.ink('green', 'ok   '))
+  return wrapped(style, `${style.ink('bold', style.text(runId))}  ${found.join(', ')}`, style.ink('green', 'ok   '))
 }
 
 function harmless(remains: Shown['remains']): string[] {
@@ -118,19 +118,21 @@ function harmless(remains: Shown['remains']): string[] {
   ]
 }
 
+/** As wide as the words before it. */
+const margin = ' '.repeat(5)
+
 function badly({ runId, commits, problem, later }: Shown, style: Style): string {
   if (problem === null) return ''
   const at = problem.place === null ? '' : ` at ${problem.place}`
   const behind = later === null || later === 0 ? '' : `, ${later} whole one${later === 1 ? '' : 's'} behind it`
   return [
-    indented(
+    wrapped(
       style,
-      5,
       `${style.ink('bold', style.text(runId))}  ${problem.kind}: commit ${problem.commit}${style.text(at)}`,
       style.ink('red', 'bad  '),
     ),
-    indented(style, 5, style.text(problem.message)),
-    indented(style, 5, `${commits} right commit${commits === 1 ? '' : 's'} before it${behind}.`),
-    indented(style, 5, style.text(problem.remedy)),
+    wrapped(style, style.text(problem.message), margin),
+    wrapped(style, `${commits} right commit${commits === 1 ? '' : 's'} before it${behind}.`, margin),
+    wrapped(style, style.text(problem.remedy), margin),
   ].join('\n')
 }

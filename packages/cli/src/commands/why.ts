@@ -4,7 +4,7 @@ import { defineCommand } from '../command.js'
 import { ofKnownRun } from '../known-run.js'
 import { chainText, eventsText } from '../output/reasons.js'
 import type { Style } from '../output/style.js'
-import { wrapped } from '../output/wrapped.js'
+import { wrapped } from '../output/wrap.js'
 import { runIdOf, taskIdOf } from '../read-values.js'
 
 const schema = z.union([runWhySchema, taskWhySchema])

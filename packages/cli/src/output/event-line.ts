@@ -1,4 +1,5 @@
 import { fitWidth } from './display-width.js'
+import { excerpt } from './excerpt.js'
 import type { Ink } from './markup.js'
 import type { Style } from './style.js'
 
@@ -29,10 +30,7 @@ export function eventLine(event: EventLine, style: Style, whole = false): string
   const typed = style.width >= middleFrom ? style.text(type).padEnd(typeColumns) : ''
   const start = before.join(' ')
   const left = style.width - start.length - 1 - (typed === '' ? 0 : typed.length + 1)
-  // What cannot be seen anyway need not be measured.
-  const clip = whole || !Number.isFinite(left) ? event.sentence : event.sentence.slice(0, Math.max(8, left) * 4)
-  const sentence = style.text(clip)
-  const shown = whole ? sentence : fitWidth(sentence, Math.max(8, left))
+  const shown = whole ? style.text(event.sentence) : excerpt(style, event.sentence, Math.max(8, left))
   const said = inks[type] === undefined ? shown : style.ink(inks[type], shown)
   return [style.ink('dim', start), ...(typed === '' ? [] : [typed]), said].join(' ')
 }

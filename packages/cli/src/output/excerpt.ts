@@ -1,14 +1,13 @@
+import { fitWidth } from './display-width.js'
 import { grouped } from './grouped.js'
 import type { Style } from './style.js'
 
-/** A value from outside on one line, at most so many characters of it. */
+/** A value from outside on one line, at most so many columns of it. */
 export function excerpt(style: Style, value: string, max: number): string {
-  const text = style.text(value.length > 2 * max ? cut(value, 2 * max) : value)
-  return text.length <= max ? text : `${cut(text, max - 1)}…`
+  // What cannot be seen anyway need not be measured.
+  const isLong = value.length > 4 * max
+  return fitWidth(style.text(isLong ? value.slice(0, 4 * max) : value) + (isLong ? '…' : ''), max)
 }
-
-/** Never half of a character that takes two. */
-const cut = (text: string, length: number): string => text.slice(0, length).replace(/[\ud800-\udbff]$/, '')
 
 /** `1 task`, `2 tasks`, `1,234 tasks`. */
 export const counted = (count: number, what: string): string => `${grouped(count)} ${what}${count === 1 ? '' : 's'}`

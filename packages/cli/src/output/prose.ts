@@ -1,4 +1,4 @@
-import { displayWidth } from './display-width.js'
+import { wrap } from './wrap.js'
 
 interface Block {
   /** Columns in front of its first line, and of the others. */
@@ -32,18 +32,5 @@ function blocksOf(lines: readonly string[]): (Block | null)[] {
   return blocks
 }
 
-function fitBlock({ first, others, words }: Block, width: number): string {
-  const lines: string[] = []
-  let line = ' '.repeat(first)
-  let isEmpty = true
-  for (const word of words) {
-    if (!isEmpty && displayWidth(line) + 1 + displayWidth(word) > width) {
-      lines.push(line)
-      line = ' '.repeat(others)
-      isEmpty = true
-    }
-    line += isEmpty ? word : ` ${word}`
-    isEmpty = false
-  }
-  return [...lines, line].join('\n')
-}
+const fitBlock = ({ first, others, words }: Block, width: number): string =>
+  wrap(words.join(' '), width, ' '.repeat(first), others).join('\n')

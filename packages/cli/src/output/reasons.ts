@@ -1,7 +1,7 @@
 import type { Reason } from '@reprise/core/replay'
 import type { Ink } from './markup.js'
 import type { Style } from './style.js'
-import { wrapped } from './wrapped.js'
+import { wrapped } from './wrap.js'
 
 const inks = { act: 'red', wait: 'yellow', nothing: 'dim' } as const satisfies Record<Reason['needs'], Ink>
 const marks = { act: '!', wait: '…', nothing: '·' } as const

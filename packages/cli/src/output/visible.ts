@@ -16,8 +16,12 @@ export const plain = (value: unknown): string =>
 const reserved = /[\u{fdd0}-\u{fdef}]/gu
 const withoutReserved = (text: string): string => text.replace(reserved, escaped)
 
-/** JSON on one line, or indented, in which nothing is hidden: still the same value. */
-export const visibleJson = (value: unknown, indent?: number): string =>
-  JSON.stringify(value, null, indent).replace(hidden, (found) =>
+/** JSON on one line, or indented, in which nothing is hidden: still the same value, but for what `replacer` makes of it. */
+export const visibleJson = (
+  value: unknown,
+  indent?: number,
+  replacer?: (key: string, value: unknown) => unknown,
+): string =>
+  JSON.stringify(value, replacer, indent).replace(hidden, (found) =>
     [...Array(found.length).keys()].map((i) => `\\u${found.charCodeAt(i).toString(16).padStart(4, '0')}`).join(''),
   )

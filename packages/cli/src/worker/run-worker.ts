@@ -28,8 +28,14 @@ export async function* runWorker(
   const working = session.work(adapter, signal).finally(() => lines.end())
   // It is awaited below; until then it must not count as unhandled.
   working.catch(() => {})
-  yield* lines.read()
-  await working
+  try {
+    yield* lines.read()
+    await working
+  } finally {
+    // Who reads no more lines wants no more work either.
+    session.stop('signal')
+    await working.catch(() => {})
+  }
 }
 
 type Counts = Record<'completed' | 'partial' | 'failed' | 'refused' | 'givenBack', number>
@@ -74,7 +80,7 @@ class Session {
       kinds: handlers.map(({ kind }) => kind),
       concurrency,
     })
-    const onSignal = (): void => this.#stop('signal')
+    const onSignal = (): void => this.stop('signal')
     if (signal.aborted) onSignal()
     else signal.addEventListener('abort', onSignal, { once: true })
     const looking = untilIdleMs === undefined ? undefined : setInterval(() => this.#lookIfIdle(untilIdleMs), lookMs)
@@ -98,14 +104,14 @@ class Session {
     this.lines.push({ event: 'stopped', at: now(), why, ...this.#counts })
   }
 
-  #stop(why: Why): void {
+  stop(why: Why): void {
     this.#why ??= why
     this.#tellWhy(this.#why)
   }
 
   #lookIfIdle(untilIdleMs: number): void {
     if (this.#running.size > 0) this.#busyAtMs = Date.now()
-    else if (Date.now() - this.#busyAtMs >= untilIdleMs) this.#stop('idle')
+    else if (Date.now() - this.#busyAtMs >= untilIdleMs) this.stop('idle')
   }
 
   #watched(handler: TaskHandler, begun: Promise<void>): TaskHandler {
@@ -116,7 +122,7 @@ class Session {
         if ('issues' in prepared) return prepared
         const run = (task: TaskContext): Promise<unknown> => {
           const running = this.#run(handler.kind, task, begun, async () => {
-            if (this.settings.once) this.#stop('once')
+            if (this.settings.once) this.stop('once')
             return prepared.run(task)
           })
           this.#running.add(running)
@@ -165,7 +171,7 @@ class Session {
       const message = known?.message ?? null
       this.lines.push({ event: 'receipt', at: now(), runId, taskId, attempt, status, durationMs, message })
       // A task of a kind that is refused is one too.
-      if (this.settings.once) this.#stop('once')
+      if (this.settings.once) this.stop('once')
     })
     worker.on('error', (error) => {
       this.lines.push({ event: 'error', at: now(), code: codeOf(error), message: messageOf(error) })

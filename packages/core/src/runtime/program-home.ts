@@ -84,6 +84,8 @@ export class ProgramHome implements ProgramGuard {
     }
     guard.on('error', forget)
     guard.on('exit', forget)
+    // Where no file can be opened any more, it has no pipe: it was not started.
+    if (guard.pid === undefined) return guard
     guard.stdin.on('error', forget)
     for (const group of this.#groups) guard.stdin.write(`+ ${group}\n`)
     // It must not keep this process running.

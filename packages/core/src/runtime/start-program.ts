@@ -99,8 +99,10 @@ function spawned({ command, env, cwd, guard }: ProgramStart): ChildProcess | Err
 }
 
 async function letGo(child: ChildProcess, guard: ProgramGuard): Promise<void> {
+  // Where no file can be opened any more, there are no pipes either.
+  if (child.pid === undefined) return
   const line = child.stdio[3]
-  if (child.pid === undefined || line === undefined || line === null || !('end' in line)) return
+  if (line === undefined || line === null || !('end' in line)) return
   // It may have been stopped before.
   line.on('error', () => {})
   try {
