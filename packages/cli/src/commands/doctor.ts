@@ -1,7 +1,7 @@
 import { type Adapter, type Diagnosis, type Finding, isRepriseError } from '@reprise/core'
 import { backendRoles, measureLatencies, probeRights } from '@reprise/core/replay'
 import { z } from 'zod'
-import { withoutSecrets } from '../address.js'
+import { readAddress, withoutSecrets } from '../address.js'
 import { type Context, defineCommand } from '../command.js'
 import { indented } from '../output/indented.js'
 import type { Style } from '../output/style.js'
@@ -71,7 +71,8 @@ the same name, and given back: on NATS an empty message stays of it for a day.`,
     const rights = await probeRights(adapter, role)
     // Nothing can be removed from a log on NATS; and who may not append measures nothing.
     const isRight = rights.every(({ level }) => level !== 'problem')
-    const canMeasure = measured && role === 'coordinator' && isRight && !/^(?:nats|tls):/.test(place)
+    const isNats = readAddress(args.ADDRESS ?? context.addresses.at).kind === 'nats'
+    const canMeasure = measured && role === 'coordinator' && isRight && !isNats
     const findings = [
       ...told('backend', backend),
       ...told('latency', canMeasure ? await measureLatencies(adapter) : []),
