@@ -59,12 +59,20 @@ function parse(text: string): URL {
   }
 }
 
+/**
+ * Who and how in an address. To the last @ in one of ours: somebody may have written a password as it is, with / ? # or @,
+ * or several addresses. In any other text only what has the right form: hiding more would hide what is said.
+ */
+const ours = /^((?:[a-z]+=)?(?:rediss?|nats|tls):\/\/)(.*)@/is
+const others = /(:\/\/)([^@/?#]*)@/
+const withUser = (text: string): RegExp => (ours.test(text) ? ours : others)
+
 /** How an address is shown. */
-export const withoutSecrets = (text: string): string => text.replace(/(:\/\/)[^@/?#]*@/, '$1***@')
+export const withoutSecrets = (text: string): string => text.replace(withUser(text), '$1***@')
 
 /** What of an address must never be shown. Very short ones would hide half of what is said, and protect nothing. */
 export function secretsIn(text: string): string[] {
-  const user = /:\/\/([^@/?#]*)@/.exec(text)?.[1]
+  const user = withUser(text).exec(text)?.[2]
   if (user === undefined) return []
   const parts = [user, ...user.split(':').slice(user.includes(':') ? 1 : 0)]
   return [...new Set(parts.flatMap((part) => [part, decoded(part)]))].filter((secret) => secret.length >= 4)
