@@ -10,6 +10,7 @@ import { type Names, namesOf } from './names.js'
 import { NatsArtifacts } from './nats-artifacts.js'
 import { NatsConnection } from './nats-connection.js'
 import { diagnoseNats } from './nats-diagnose.js'
+import { isNatsFailure } from './nats-failure.js'
 import { NatsInbox } from './nats-inbox.js'
 import { NatsLeases } from './nats-leases.js'
 import { NatsLog } from './nats-log.js'
@@ -22,6 +23,7 @@ import { checkServer, explainNoJetStream } from './server-requirements.js'
 import {
   artifactsStream,
   ensureStream,
+  findStream,
   inboxStream,
   leasesStream,
   logStream,
@@ -35,6 +37,11 @@ export interface NatsAdapter extends Adapter {
   readonly artifacts: ArtifactStore
   readonly snapshots: SnapshotStore
   readonly summaries: RunSummaries
+  /**
+   * Whether there is a stream for logs under this prefix: without one, nothing was ever opened here with
+   * `createStreams`. `null`: this user may not look. `UNSAFE_SERVER` if the server has no JetStream.
+   */
+  hasLogs(): Promise<boolean | null>
 }
 
 /**
@@ -62,6 +69,15 @@ async function ensureStreams(connection: NatsConnection, names: Names, options: 
   const results = await Promise.allSettled(streams.map((wanted) => ensureStream(connection, wanted(names, options))))
   const failed = results.find((result) => result.status === 'rejected')
   if (failed !== undefined) throw failed.reason
+}
+
+async function hasLogs(connection: NatsConnection, names: Names): Promise<boolean | null> {
+  try {
+    return (await findStream(connection, names.logStream)) !== null
+  } catch (error) {
+    if (isNatsFailure(error, 'forbidden')) return null
+    throw explainNoJetStream(error)
+  }
 }
 
 function natsAdapter(connection: NatsConnection, names: Names, options: NatsOptions): NatsAdapter {
@@ -93,6 +109,10 @@ function natsAdapter(connection: NatsConnection, names: Names, options: NatsOpti
     diagnose: async (options?: DiagnoseOptions): Promise<Diagnosis> => {
       connection.assertOpen()
       return await diagnoseNats(connection, names, direct, options)
+    },
+    hasLogs: async () => {
+      connection.assertOpen()
+      return await hasLogs(connection, names)
     },
     close: () => {
       closing ??= close()

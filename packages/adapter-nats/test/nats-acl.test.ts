@@ -4,7 +4,7 @@ import { openRun, sendCommand, taskChain } from '@reprise/core'
 import { type Adapter, isRepriseError, type RunSummaries, type TaskId } from '@reprise/core/adapter'
 import { startNats, type TestServer } from '@reprise/test-servers'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { openNats } from '../src/index.js'
+import { type NatsAdapter, openNats } from '../src/index.js'
 import { authorization, connectionOf, passwordOf, permissionsText, type Role, roles } from './acl-roles.js'
 import {
   appendAll,
@@ -38,7 +38,7 @@ afterAll(async () => {
   await server.stop()
 })
 
-const openAs = (role: Role): Promise<Adapter> =>
+const openAs = (role: Role): Promise<NatsAdapter> =>
   open({ servers: server.url, prefix, createStreams: false, connection: connectionOf(role) })
 
 const source = async function* (text: string): AsyncIterable<Uint8Array> {
@@ -151,6 +151,11 @@ describe('least privilege', () => {
       { user: 'admin', pass: passwordOf('admin') },
     )
     expect([await summaryOf(), messages]).toEqual([[], 0])
+  })
+
+  it('lets coordinators and inspectors see whether there are logs, and tells others that they may not look', async () => {
+    const seen = await Promise.all(roles.map(async (role) => [role, await (await openAs(role)).hasLogs()]))
+    expect(Object.fromEntries(seen)).toEqual({ coordinator: true, inspector: true, worker: null, sender: null })
   })
 
   it('is what the README lists', () => {

@@ -1,13 +1,13 @@
 import { stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { type Adapter, type AdapterParts, combineAdapters } from '@reprise/core'
-import { type Address, readAddress } from './address.js'
+import { type Address, readAddress, withoutSecrets } from './address.js'
 import type { OpenAtOptions } from './command.js'
 import { notFound, usage } from './command-failure.js'
 
 const folderName = '.reprise'
 
-/** Opens the backend of an address. `NOT_FOUND` if it is a folder that is not there, and may not be made. */
+/** Opens the backend of an address. `NOT_FOUND` if it is a folder or streams that are not there, and may not be made. */
 export async function openAt(text: string, cwd: string, { to = 'read' }: OpenAtOptions = {}): Promise<Adapter> {
   const address = readAddress(text)
   switch (address.kind) {
@@ -19,19 +19,31 @@ export async function openAt(text: string, cwd: string, { to = 'read' }: OpenAtO
       return openRedis({ url, ...(prefix !== undefined && { prefix }) })
     }
     case 'nats':
-      return openServers(address, to)
+      return openServers(text, address, to)
   }
 }
 
-async function openServers(address: Extract<Address, { kind: 'nats' }>, to: OpenAtOptions['to']): Promise<Adapter> {
+type Servers = Extract<Address, { kind: 'nats' }>
+
+async function openServers(text: string, address: Servers, to: OpenAtOptions['to']): Promise<Adapter> {
   const { openNats } = await import('@reprise/adapter-nats')
   const { servers, prefix, inboxPrefix, credentials } = address
-  return openNats({
+  const adapter = await openNats({
     servers,
     createStreams: to === 'create',
     connection: { ...credentials, ...(inboxPrefix !== undefined && { inboxPrefix }) },
     ...(prefix !== undefined && { prefix }),
   })
+  try {
+    // Who only looks must not make streams; and without them each call would fail in its own way, some after seconds.
+    if (to === 'create' || (await adapter.hasLogs()) !== false) return adapter
+    throw notFound(
+      `There is nothing of Reprise at ${withoutSecrets(text)} under the prefix ${prefix ?? 'reprise'}: its streams are not there. Name another with ?prefix=NAME, or make them with: reprise open.`,
+    )
+  } catch (error) {
+    await adapter.close()
+    throw error
+  }
 }
 
 async function openFolder(dir: string, to: OpenAtOptions['to']): Promise<Adapter> {

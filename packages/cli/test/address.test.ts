@@ -76,11 +76,27 @@ describe('the address of a backend', () => {
     expect(withoutSecrets('.reprise')).toBe('.reprise')
   })
 
+  it.each([
+    'redis://u:hun/ter22@host',
+    'redis://u:7/hunter22@host:1',
+    'NATS://u:a?hunter22@host',
+    'nats://u:a#hunter22@host',
+    'redis://u:a@hunter22@host:1/2',
+    'nats://u:abcd@one,nats://u:hunter22@host',
+    'queue=tls://hunter22@host',
+  ])('hides a password that is not written as an address has it: %s', (text) => {
+    expect(withoutSecrets(text)).not.toMatch(/hun|ter22/)
+    expect(withoutSecrets(text)).toMatch(/@host/)
+    const shown = secretsIn(text).reduce((said, secret) => said.replaceAll(secret, '***'), `Cannot read ${text}`)
+    expect(shown).not.toMatch(/hun|ter22/)
+  })
+
   it('has as secrets its password, written and decoded, but nothing that would hide every second word', () => {
     expect(secretsIn('nats://me:p%40ssword@host')).toEqual(['me:p%40ssword', 'me:p@ssword', 'p%40ssword', 'p@ssword'])
     expect(secretsIn('nats://s3cret-token@host')).toEqual(['s3cret-token'])
     expect(secretsIn('redis://:abc@host')).toEqual([':abc'])
     expect(secretsIn('/folder/a@b')).toEqual([])
+    expect(secretsIn('as https://host/path says, ask me@host')).toEqual([])
   })
 })
 

@@ -89,6 +89,14 @@ describe.each(Object.keys(places))('doctor on %s', (kind) => {
   })
 })
 
+it('makes no run on NATS, where none can be removed, however the address is written', async () => {
+  const url = await started(startNats())
+  const [name, address] = [`${prefix}-upper`, url.replace('nats:', 'NATS:')]
+  await (await openNats({ servers: url, prefix: name })).close()
+  const { code, json } = await repriseJson(['doctor', `${address}?prefix=${name}`])
+  expect([code, namesOf(json.findings, 'latency')]).toEqual([0, []])
+})
+
 it('only looks with --no-measure', async () => {
   const dir = join(cwd, 'looked-at')
   await (await openFiles({ dir })).close()

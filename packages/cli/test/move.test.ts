@@ -35,6 +35,7 @@ describe('reprise copy', () => {
         appended: ended.json.commits,
         artifacts: { artifacts: 3, found: 0 },
       })
+      expect((await calledJson(['runs', '--at', to])).json).toMatchObject({ runId: 'done', source: 'summary' })
     }
     for (const place of places.slice(1, 3)) {
       const forked = await calledJson(['fork', 'done@5', 'forked', '--at', place])
@@ -139,6 +140,8 @@ describe('reprise archive', () => {
     expect(await archive('nobody')).toMatchObject({ code: 3 })
     expect(await calledJson(['import', path, '--at', at('old')])).toMatchObject({ code: 0 })
     expect(await logOf(at('old'))).toBe(log)
+    const { json } = await calledJson(['runs', '--status', 'failed', '--at', at('old')])
+    expect(json).toMatchObject({ runId: 'done', source: 'summary' })
   }, 60_000)
 })
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -11,6 +11,7 @@ import { type Adapter, openRun, type Run } from '@reprise/core'
 import { startNats, startRedis } from '@reprise/test-servers'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type RunRow, runRowSchema } from '../src/commands/run-row.js'
+import { inProcess } from './in-process.js'
 import { type Ended, reprise } from './reprise.js'
 
 const heldRun = fileURLToPath(new URL('held-run.mjs', import.meta.url))
@@ -127,16 +128,43 @@ describe('reprise runs', { timeout: 120_000 }, () => {
   })
 
   it('says of an empty place that it is, and of none that there is none', async () => {
-    const empty = join(top, 'empty')
+    const [empty, other] = [join(top, 'empty'), join(top, 'not-ours')]
     await (await openFiles({ dir: empty })).close()
-    const [nothing, none, wrong] = await Promise.all([
+    mkdirSync(other)
+    const [nothing, foreign, none, wrong] = await Promise.all([
       at('--at', empty),
+      at('--at', other),
       at('--at', join(top, 'absent')),
       at('--status', 'splendid'),
     ])
     expect([nothing.code, nothing.stdout, nothing.stderr]).toEqual([0, '', `There are no runs in ${empty}.\n`])
-    expect(none.code).toBe(3)
+    expect([foreign.code, none.code]).toEqual([3, 3])
+    expect(readdirSync(other)).toEqual([])
     expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('awaiting-result')])
+  })
+
+  it('says of a server without our streams that there is nothing, as every other command does, and makes none; of an empty Redis, that there are no runs', async () => {
+    await using nats = await startNats({ private: true })
+    await using redis = await startRedis({ private: true })
+    const looks = [
+      'runs',
+      'status x',
+      'verify --all',
+      'why x',
+      'log x --follow',
+      'doctor',
+      'pause x --reason r',
+      'watchdog x',
+    ]
+    for (const look of looks) {
+      const { code, stdout, stderr } = await inProcess([...look.split(' '), '--at', `${nats.url}?prefix=none`])
+      const says = `reprise: There is nothing of Reprise at ${nats.url}?prefix=none under the prefix none: `
+      expect([look, code, stdout, stderr.slice(0, says.length)]).toEqual([look, 3, '', says])
+    }
+    const adapter = await openNats({ servers: nats.url, prefix: 'none', createStreams: false })
+    expect(await adapter.hasLogs()).toBe(false)
+    await adapter.close()
+    expect(await inProcess(['runs', '--at', redis.url])).toMatchObject({ code: 0, stdout: '' })
   })
 
   it('lists what is on a server', async () => {

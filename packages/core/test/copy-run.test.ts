@@ -5,7 +5,7 @@ import { SimulatedClock } from '../src/memory/simulated-clock.js'
 import type { RunId } from '../src/protocol/ids.js'
 import { copyRun } from '../src/replay/copy-run.js'
 import { dispatch, given, receipt } from './given-run.js'
-import { adapterWith, emptyAdapter, ended, fileOf, forkedLines, linesIn, open, runId } from './moved-runs.js'
+import { adapterWith, emptyAdapter, ended, fileOf, forkedLines, linesIn, open, rowsOf, runId } from './moved-runs.js'
 import { backendWith } from './snapshot-of.js'
 
 describe('a copy of a run', () => {
@@ -38,6 +38,19 @@ describe('a copy of a run', () => {
       expect(await copyRun(adapterWith(ended), to, runId)).toMatchObject({ appended: ended.length - kill })
       expect(await linesIn(to.log)).toEqual(ended)
       expect(await copyRun(adapterWith(ended), to, runId)).toMatchObject({ appended: 0, commits: ended.length })
+    }
+  })
+
+  it('is listed as the original is, without a look into the log, and is whole where no summary can be kept', async () => {
+    const [backend, poor] = [new MemoryBackend(), new MemoryBackend()]
+    poor.intercept = ({ port }) => (port === 'summaries' ? 'fail' : 'go')
+    for (const [of, source] of [
+      [backend, 'summary'],
+      [poor, 'log'],
+    ] as const) {
+      const to = memoryAdapter({ backend: of })
+      expect(await copyRun(adapterWith(ended), to, runId)).toMatchObject({ appended: ended.length })
+      expect(await rowsOf(to)).toEqual([{ ...(await rowsOf(adapterWith(ended)))[0], source }])
     }
   })
 

@@ -10,7 +10,18 @@ import { limits } from '../src/protocol/limits.js'
 import { exportRun } from '../src/replay/export-run.js'
 import { importRun, readLogFile } from '../src/replay/import-run.js'
 import { given } from './given-run.js'
-import { adapterWith, emptyAdapter, ended, fileOf, forkedLines, linesIn, open, runId, textOf } from './moved-runs.js'
+import {
+  adapterWith,
+  emptyAdapter,
+  ended,
+  fileOf,
+  forkedLines,
+  linesIn,
+  open,
+  rowsOf,
+  runId,
+  textOf,
+} from './moved-runs.js'
 
 const whole = textOf(ended)
 const line = (index: number): string => ended[index] ?? ''
@@ -143,6 +154,14 @@ describe('a log file', () => {
         })
         expect(await linesIn(log)).toEqual(ended)
       }
+    }
+  })
+
+  it('is listed without a look into the log that was taken in', async () => {
+    for (const lines of [ended, open]) {
+      const to = emptyAdapter()
+      await importRun(to.log, fileOf(textOf(lines)), { open: true, summaries: to.summaries })
+      expect(await rowsOf(to)).toEqual([{ ...(await rowsOf(adapterWith(lines)))[0], source: 'summary' }])
     }
   })
 

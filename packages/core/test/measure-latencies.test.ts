@@ -2,11 +2,14 @@ import { describe, expect, it } from 'vitest'
 import { memoryAdapter } from '../src/memory/memory-adapter.js'
 import { MemoryBackend } from '../src/memory/memory-backend.js'
 import { SimulatedClock } from '../src/memory/simulated-clock.js'
+import type { Adapter } from '../src/ports/adapter.js'
 import type { RunId } from '../src/protocol/ids.js'
 import { inspectLog } from '../src/replay/inspect-log.js'
 import { measureLatencies, scratchPrefix } from '../src/replay/measure-latencies.js'
 import { probeRights } from '../src/replay/probe-rights.js'
+import { ended } from './moved-runs.js'
 import { RunStage, runId } from './run-stage.js'
+import { backendWith } from './snapshot-of.js'
 
 /** A backend, and processes on it under one clock. */
 function stage() {
@@ -15,7 +18,8 @@ function stage() {
   const member = () => {
     const runtime = clock.process()
     const adapter = memoryAdapter({ backend, runtime })
-    return { adapter, measure: () => measureLatencies(adapter, { runtime, stopwatch: () => runtime.now() }) }
+    const measureOn = (on: Adapter) => measureLatencies(on, { runtime, stopwatch: () => runtime.now() })
+    return { adapter, measureOn, measure: () => measureOn(adapter) }
   }
   const runs = () => [...backend.runs.records.keys()]
   return { clock, backend, member, runs }
@@ -57,6 +61,26 @@ describe('measuring latencies', () => {
     }
   })
 
+  it('leaves a run alone that somebody else has made and ended under such a name', async () => {
+    const { clock, backend, member, runs } = stage()
+    const theirs = `${scratchPrefix}of-ours`
+    backend.runs.records.set(theirs as RunId, backendWith(runId, ended).recordsOf(runId).slice())
+    await clock.run(clock.process().sleep(61_000))
+    await clock.run(member().measure())
+    expect(runs()).toEqual([theirs])
+  })
+
+  it('waits for a watcher that is never woken once, not with every append, and says so', async () => {
+    const { clock, member, runs } = stage()
+    const { adapter, measureOn } = member()
+    const deaf = { ...adapter, log: { ...adapter.log, watch: async function* () {} } }
+    const before = clock.process().now()
+    const findings = await clock.run(measureOn(deaf))
+    expect(findings[1]).toMatchObject({ name: 'wake-up-latency', level: 'problem', figures: { woken: 0 } })
+    expect(clock.process().now() - before).toBeLessThan(10_000)
+    expect(runs()).toEqual([])
+  })
+
   it('says that appending is refused, and still leaves nothing behind', async () => {
     const { clock, backend, member, runs } = stage()
     backend.intercept = ({ port, method, phase }) =>
@@ -85,4 +109,19 @@ describe('trying rights', () => {
       await expect(stage.clock.run(adapter.inbox.peek(runId, 1))).resolves.toEqual([])
     },
   )
+
+  it('takes the same lease each time: where one leaves something behind, that does not grow', async () => {
+    const stage = new RunStage()
+    for (const role of ['coordinator', 'coordinator', 'worker'] as const) {
+      const { adapter, runtime } = stage.process()
+      const taken: string[] = []
+      const acquire: Adapter['leases']['acquire'] = (name, holder, ttlMs) => {
+        taken.push(name)
+        return adapter.leases.acquire(name, holder, ttlMs)
+      }
+      const leases = { ...adapter.leases, acquire }
+      await stage.clock.run(probeRights({ ...adapter, leases }, role, runtime))
+      expect(taken).toEqual([`${role === 'worker' ? 'worker' : 'run'}/${scratchPrefix}rights`])
+    }
+  })
 })

@@ -1,6 +1,7 @@
 import { memoryAdapter } from '../src/memory/memory-adapter.js'
 import type { RunId } from '../src/protocol/ids.js'
 import { forkRun } from '../src/replay/fork-run.js'
+import { type ListedRun, listRuns, type UnreadableLog } from '../src/replay/list-runs.js'
 import { completedStory } from './golden-logs/golden-story.js'
 import { backendWith } from './snapshot-of.js'
 
@@ -25,6 +26,12 @@ export async function linesIn(log: ReturnType<typeof memoryAdapter>['log'], id =
   const all: string[] = []
   for await (const lines of log.read(id)) all.push(...lines)
   return all
+}
+
+export async function rowsOf(adapter: ReturnType<typeof memoryAdapter>): Promise<(ListedRun | UnreadableLog)[]> {
+  const rows: (ListedRun | UnreadableLog)[] = []
+  for await (const row of listRuns(adapter)) rows.push(row)
+  return rows
 }
 
 /** A file of bytes, in pieces that cut lines and characters anywhere. */

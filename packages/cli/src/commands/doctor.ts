@@ -1,7 +1,7 @@
 import { type Adapter, type Diagnosis, type Finding, isRepriseError } from '@reprise/core'
 import { backendRoles, measureLatencies, probeRights } from '@reprise/core/replay'
 import { z } from 'zod'
-import { withoutSecrets } from '../address.js'
+import { readAddress, withoutSecrets } from '../address.js'
 import { type Context, defineCommand } from '../command.js'
 import type { Style } from '../output/style.js'
 import { wrapped } from '../output/wrap.js'
@@ -34,7 +34,7 @@ export const doctor = defineCommand({
   args: { ADDRESS: { says: 'a folder, redis://… or nats://…; default: as --at', what: 'url', optional: true } },
   options: {
     role: { says: 'whose rights are tried; default: coordinator', value: 'ROLE', oneOf: backendRoles },
-    'no-measure': { says: 'only look: nothing is written' },
+    'no-measure': { says: 'measure nothing: what is written is a lease of one second, to try rights' },
   },
   details: `
 Says what the backend really guarantees with its present settings, how long things take, how far the clocks are apart, which
@@ -44,7 +44,10 @@ finding comes with how to mend it. Ends with 1 if there is a problem, with 5 if 
 Measuring takes about a second. On files and Redis it makes a run doctor-scratch-…, closed from its first commit on, and
 removes it; if this process is killed meanwhile, the next doctor removes it, after a minute. On Redis a note that it was
 removed stays for 30 days, as of every run. From a NATS log nothing can be
-removed, so there a key that every lease uses is published to instead. Rights are tried on a run that does not exist.`,
+removed, so there a key that every lease uses is published to instead.
+
+Rights are tried on a run that does not exist. Of a coordinator and a worker that is a lease of one second as well, always under
+the same name, and given back: on NATS an empty message stays of it for a day.`,
   examples: [
     { line: 'doctor', says: 'the backend of --at' },
     { line: 'doctor redis://10.0.0.5 --role worker', says: 'as a worker would, from this machine' },
@@ -68,7 +71,8 @@ removed, so there a key that every lease uses is published to instead. Rights ar
     const rights = await probeRights(adapter, role)
     // Nothing can be removed from a log on NATS; and who may not append measures nothing.
     const isRight = rights.every(({ level }) => level !== 'problem')
-    const canMeasure = measured && role === 'coordinator' && isRight && !/^(?:nats|tls):/.test(place)
+    const isNats = readAddress(args.ADDRESS ?? context.addresses.at).kind === 'nats'
+    const canMeasure = measured && role === 'coordinator' && isRight && !isNats
     const findings = [
       ...told('backend', backend),
       ...told('latency', canMeasure ? await measureLatencies(adapter) : []),

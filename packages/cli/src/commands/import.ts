@@ -58,7 +58,7 @@ function take(context: Context, path: string, open: boolean) {
     const read = () => createReadStream(path)
     // Nothing is made for a file that is no log.
     const checked = await readLogFile(read(), signal)
-    const { log } = await context.open({ to: 'create' })
-    return await importRun(log, read, { checked, open, signal })
+    const { log, summaries } = await context.open({ to: 'create' })
+    return await importRun(log, read, { checked, open, summaries, signal })
   })
 }

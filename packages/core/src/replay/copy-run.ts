@@ -1,10 +1,12 @@
 import { checkRunId, unknownRun, verifyRun } from '../coordinator/load-run.js'
 import type { Adapter } from '../ports/adapter.js'
 import type { CommitLog } from '../ports/commit-log.js'
+import type { RunSummaries } from '../ports/run-summaries.js'
 import { RepriseError } from '../protocol/errors.js'
 import type { RunId } from '../protocol/ids.js'
 import type { RunState } from '../protocol/state.js'
 import { CheckedLog, type LogSummary } from './checked-log.js'
+import { offerSummary } from './keep-summary.js'
 import { LogCopy, linesOf, stopIfAborted } from './log-copy.js'
 import { artifactsOf, type CopiedArtifacts, copyArtifact } from './run-artifacts.js'
 
@@ -26,7 +28,7 @@ export interface CopyReport extends LogSummary {
 /**
  * Copies the log of a run to another place, byte by byte: each commit is checked as it is read, and the whole copy is read
  * again and verified. Nothing of the original changes. Killed in the middle, the same call goes on. Of snapshots, inboxes
- * and queues nothing is copied: whoever opens the copy makes them anew.
+ * and queues nothing is copied: whoever opens the copy makes them anew. For lists a summary is put beside the copy.
  *
  * `RUN_OPEN` for a run that has not ended: opened in both places it would be two runs of one name. `RUN_HELD` if a
  * live coordinator holds it, or has gone on with it meanwhile. `RUN_MISMATCH` if the other place has another log of that
@@ -49,15 +51,18 @@ export async function copyRun(
   checkRunId(summary.runId, runId)
   if (summary.open) await checkMayMove(from, runId, options.open === true)
   const artifacts = options.artifacts ? await copyArtifacts(from, to, runId, checked.state, options.signal) : null
-  const appended = await putLog(linesOf(from.log, runId), to.log, summary, options.signal)
+  const appended = await putLog(linesOf(from.log, runId), to, summary, options.signal)
   await checkUnmoved(from.log, summary)
   return { ...summary, appended, artifacts }
 }
 
-/** Puts lines that were read and checked once into a log, checks them again on their way, and verifies what is there then. */
+/**
+ * Puts lines that were read and checked once into a log, checks them again on their way, and verifies what is there then.
+ * Beside that it offers a summary: of a run that has ended no coordinator would.
+ */
 export async function putLog(
   lines: AsyncIterable<string>,
-  log: CommitLog,
+  { log, summaries }: { readonly log: CommitLog; readonly summaries?: RunSummaries | undefined },
   { runId, commits, head }: LogSummary,
   signal: AbortSignal | undefined,
 ): Promise<number> {
@@ -76,7 +81,10 @@ export async function putLog(
     await copy.close()
   }
   const verdict = await verifyRun(log, runId)
-  if (verdict.ok && verdict.head === head) return copy.appended
+  if (verdict.ok && verdict.head === head) {
+    await offerSummary(summaries, checked)
+    return copy.appended
+  }
   const message = verdict.ok ? 'it ends in another commit' : verdict.message
   throw new RepriseError('LOG_CORRUPT', `The copy of run ${runId} was read back, and is not the same: ${message}`, {
     details: { runId },

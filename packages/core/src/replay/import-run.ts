@@ -1,4 +1,5 @@
 import type { CommitLog } from '../ports/commit-log.js'
+import type { RunSummaries } from '../ports/run-summaries.js'
 import type { LogSummary } from './checked-log.js'
 import { putLog, stillOpen } from './copy-run.js'
 import { FileLog } from './file-log.js'
@@ -10,6 +11,8 @@ export interface ImportOptions {
   readonly open?: boolean
   /** What `readLogFile` has found in the same file just now: then it is not read for that again. */
   readonly checked?: LogSummary
+  /** Where a summary is put for lists, beside that log. Default: nowhere, and a list reads the log. */
+  readonly summaries?: RunSummaries | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -29,11 +32,11 @@ export interface ImportReport extends LogSummary {
 export async function importRun(
   log: CommitLog,
   read: () => LogBytes,
-  { open = false, checked, signal }: ImportOptions = {},
+  { open = false, checked, summaries, signal }: ImportOptions = {},
 ): Promise<ImportReport> {
   const summary = checked ?? (await readLogFile(read(), signal))
   if (summary.open && !open) throw stillOpen(summary.runId)
-  return { ...summary, appended: await putLog(readLogLines(read()), log, summary, signal) }
+  return { ...summary, appended: await putLog(readLogLines(read()), { log, summaries }, summary, signal) }
 }
 
 /** Reads and checks a log file to its end, and keeps nothing of it. What is wrong with it is told as `importRun` does. */

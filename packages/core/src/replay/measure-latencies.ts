@@ -14,11 +14,13 @@ export const scratchPrefix = 'doctor-scratch-'
 
 const appends = 30
 const reads = 10
-/** A watcher that was not woken by then is told about, not waited for. */
+/** A watcher that was not woken by then is told about, and not waited for again. */
 const wakeUpMaxMs = 5_000
 /** Of one whose process was killed. A younger one may be another doctor's, at work. */
 const leftoverAgeMs = 60_000
 const commitBytes = 512
+/** Of each of its commits. No coordinator has that name. */
+const scratchActor = 'doctor'
 
 export interface MeasureOptions {
   readonly runtime?: Pick<Runtime, 'now' | 'sleep' | 'randomId'>
@@ -49,7 +51,8 @@ export async function measureLatencies(adapter: Adapter, options: MeasureOptions
         isThere = true
         await adapter.log.append(runId, record)
         took.push(stopwatch() - from)
-        const seen = await within(wakeUpMaxMs, runtime, watcher.seen(index))
+        // One that missed a commit would be waited for with each of them.
+        const seen = woke.length < index ? null : await within(wakeUpMaxMs, runtime, watcher.seen(index))
         if (seen !== null) woke.push(seen - from)
         prev = record.hash
       }
@@ -72,7 +75,7 @@ function closingCommit(runId: RunId, index: number, prev: string, nowMs: number)
     ...(index === 0 ? [{ type: 'run-opened', v: 1, data: opened }] : []),
     { type: 'run-completed', v: 1, data: { summary: 'measured'.padEnd(commitBytes, '.') } },
   ]
-  const header = { index, version: index + 2, epoch: 0, at: isoTime(nowMs), actor: 'doctor', prev }
+  const header = { index, version: index + 2, epoch: 0, at: isoTime(nowMs), actor: scratchActor, prev }
   return encodeCommit(
     header,
     events.map((event) => JSON.stringify(event)),
@@ -137,9 +140,9 @@ function wakeUp(woke: readonly number[]): Finding {
   return {
     name: 'wake-up-latency',
     level: 'problem',
-    message: `${appends - woke.length} of ${appends} appends did not reach a watcher within ${wakeUpMaxMs} ms.`,
+    message: `An append did not reach a watcher within ${wakeUpMaxMs} ms, after ${woke.length} of ${appends} that did.`,
     remedy: 'Look at what else is found here; what waits for changes, workers and dashboards among it, is as late.',
-    figures: { missed: appends - woke.length },
+    figures: { woken: woke.length },
   }
 }
 
@@ -167,7 +170,9 @@ async function removeScratch({ log }: Adapter, runId: RunId): Promise<Finding[]>
 async function removeLeftovers(adapter: Adapter, nowMs: number): Promise<void> {
   for await (const runId of adapter.log.list(scratchPrefix)) {
     for await (const [first = ''] of adapter.log.read(runId)) {
-      if (nowMs - epochMs(readCommit(first, 0).at) > leftoverAgeMs) await removeScratch(adapter, runId)
+      const { at, actor } = readCommit(first, 0)
+      // A run of somebody else may have such a name.
+      if (actor === scratchActor && nowMs - epochMs(at) > leftoverAgeMs) await removeScratch(adapter, runId)
       break
     }
   }

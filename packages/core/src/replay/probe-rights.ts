@@ -3,6 +3,7 @@ import type { Runtime } from '../ports/runtime.js'
 import { isRepriseError } from '../protocol/errors.js'
 import type { RunId, TaskId } from '../protocol/ids.js'
 import { systemRuntime } from '../runtime/system-runtime.js'
+import { scratchPrefix } from './measure-latencies.js'
 
 /** Who uses a backend. `reader`: looks at logs, leases and queues, and changes nothing. */
 export const backendRoles = ['coordinator', 'worker', 'reader'] as const
@@ -65,16 +66,17 @@ const untried: Readonly<Record<BackendRole, string>> = {
 }
 
 /**
- * Tries what a role needs, as the user whose connection this is, and says what is refused. Nothing stays: what is tried is
- * about a run that there is not, and a lease of one second, given back.
+ * Tries what a role needs, as the user whose connection this is, and says what is refused. It is tried on a run that there
+ * is not; what is written is a lease of one second, given back. It has the same name each time: where leases leave
+ * something behind, as on NATS for a day, it is one message.
  */
 export async function probeRights(
   adapter: Adapter,
   role: BackendRole,
   runtime: Pick<Runtime, 'randomId' | 'host' | 'pid'> = systemRuntime,
 ): Promise<Finding[]> {
-  const id = `doctor-${runtime.randomId()}`
-  const scratch = { runId: id as RunId, holder: { id, host: runtime.host, pid: runtime.pid } }
+  const holder = { id: `doctor-${runtime.randomId()}`, host: runtime.host, pid: runtime.pid }
+  const scratch = { runId: `${scratchPrefix}rights` as RunId, holder }
   const findings: Finding[] = []
   for (const [what, attempt] of Object.entries(tries[role])) {
     const refusal = await refusalOf(() => attempt(adapter, scratch))
