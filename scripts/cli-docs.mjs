@@ -27,6 +27,7 @@ const addresses = [
 const environment = [
   ['`REPRISE_AT`', 'the address, where `--at` is not given'],
   ['`REPRISE_WITH`', 'what `--with` takes, several with spaces between them'],
+  ['`REPRISE_TOKEN`', 'the context token of a command that takes `--token`, where that is not given'],
   ['`REPRISE_COMPLETE_MS`', 'what completions wait for a backend, in milliseconds (default: 500)'],
   ['`NO_COLOR`', 'set to anything: no colours, unless `--color always`'],
   ['`FORCE_COLOR`', 'colours in pipes too; `0`: none'],
@@ -86,7 +87,7 @@ function contents(all, groups) {
     entry.says,
     groups[entry.group] ?? '',
   ])
-  return table(['command', 'what it does', ''], rows)
+  return table(['command', 'what it does', 'part'], rows)
 }
 
 /** @param {Loaded} loaded */

@@ -1,6 +1,9 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { cliDocs, fieldList, prose } from '../cli-docs.mjs'
+import { root } from '../setup.mjs'
 
 describe('docs/cli.md', () => {
   it('has a part for each command, with the codes, addresses and options of all of them', async () => {
@@ -9,6 +12,16 @@ describe('docs/cli.md', () => {
     for (const { name } of registry) expect(text).toContain(`\n### ${name}\n`)
     expect(text).toMatch(/\n\| 5 \| the backend did not answer/)
     expect(text).toMatch(/\n\| `--at ADDRESS` \| /)
+  })
+
+  it('has every variable of ours that the command reads', async () => {
+    const text = await cliDocs()
+    const folder = join(root, 'packages/cli/src')
+    const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
+    const sources = files.map((name) => readFileSync(join(folder, name), 'utf8')).join('')
+    const read = new Set([...sources.matchAll(/\benv\.(REPRISE_[A-Z_]+)/g)].map((match) => match[1]))
+    expect(read.size).toBeGreaterThan(2)
+    for (const name of read) expect(text).toContain(`\n| \`${name}\` | `)
   })
 
   it('lists the fields of an output, those of objects in lists below them, and alternatives apart', () => {

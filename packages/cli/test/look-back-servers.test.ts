@@ -40,3 +40,13 @@ it.each(Object.entries(servers))(
   },
   60_000,
 )
+
+it('says of a NATS server that nobody has used yet that the address or the prefix may be wrong', async () => {
+  await using server = await startNats()
+  const address = `${server.url}?prefix=unused${randomBytes(6).toString('hex')}`
+  const ended = await Promise.all([reprise(['runs', '--at', address]), reprise(['status', 'run-1', '--at', address])])
+  for (const { code, stdout, stderr } of ended) {
+    expect([code, stdout]).toEqual([5, ''])
+    expect(stderr).toMatch(/^reprise: .*under this prefix yet/)
+  }
+}, 60_000)

@@ -139,6 +139,15 @@ describe('the tasks of a run', () => {
       /^… after .* waits for task broken \[\d+\]\n {2}└ ! stopped .*\n {4}\$ reprise retry asked broken/m,
     )
     expect(asked.stderr).toBe('')
+    for (const words of [
+      ['why', runId],
+      ['why', runId, 'next'],
+    ]) {
+      const narrow = await reprise([...words, '--at', at], { env: { COLUMNS: '30' } })
+      const heading = narrow.stdout.slice(0, narrow.stdout.search(/^[!…] /m)).split('\n')
+      expect(Math.max(...heading.map((line) => line.length))).toBeLessThanOrEqual(30)
+      expect(heading.join(' ')).toMatch(/at\s+version\s+\d+: .*somebody\s+must\s+act/)
+    }
 
     await worker.kill()
     const held = async () =>

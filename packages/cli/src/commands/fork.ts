@@ -53,6 +53,6 @@ ${runAtHelp}`,
       ['run', style.ink('bold', style.text(runId))],
       ['forked from', `${style.text(from.runId)}@${from.version}${already ? ' (it was made before)' : ''}`],
       ['log', `${commits} commits, version ${version}; the first ${shared} are shared. Verified.`],
-      ['next', `openRun({ runId: '${style.text(runId)}' }) takes it up`],
+      ['next', `reprise resume ${style.text(runId)} --hold, or a program: openRun({ runId: '${style.text(runId)}' })`],
     ]),
 })

@@ -65,7 +65,7 @@ reprise checkpoint sign and compare it with reprise checkpoint verify.`,
       }
       yield report
     }
-    if (options.all && !context.json) await context.out.note(`${runs} run${runs === 1 ? '' : 's'}, ${bad} bad.`)
+    if (options.all && !context.json) await context.out.note(`${runs} ${runs === 1 ? 'run' : 'runs'}, ${bad} bad.`)
   },
   human: (report, style) => (report.ok ? good(report, style) : badly(report, style)),
 })

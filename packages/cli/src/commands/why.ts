@@ -15,6 +15,9 @@ given up or kept out, or that nothing ever asked for it. Each reason names the e
 one below it. Reads the whole log, then asks who holds the run, where attempts are (32 of those that are out) and what lies
 in the inbox, for at most 15 s, with TASK 30 s; what it cannot learn it says. Changes nothing.
 
+What to do is printed as a command line, for a POSIX shell. What is in capitals is to be filled in; where --at was given, give
+it to that line too.
+
 Exit codes: 1 if somebody must act before the run, or the task, can go on; 0 if it goes on by itself or is over; 3 if the
 run has no such task.
 `
@@ -58,7 +61,8 @@ const actsShown = 3
 const waitsShown = 2
 
 function runText(found: RunWhy, style: Style): string {
-  const head = `${style.ink('bold', style.text(found.runId))} is ${style.status(found.status)} at version ${found.version}: ${verdicts[found.verdict]}`
+  const lead = `${style.ink('bold', style.text(found.runId))} is ${style.status(found.status)} `
+  const head = wrapped(style, `at version ${found.version}: ${verdicts[found.verdict]}`, lead, 4)
   const told = new Set<string>()
   const groups = found.groups.flatMap(({ code, total, chains }) => {
     const shown = chains.slice(0, chains[0]?.[0]?.needs === 'act' ? actsShown : waitsShown)
@@ -71,7 +75,8 @@ function runText(found: RunWhy, style: Style): string {
 
 function taskText(found: TaskWhy, style: Style): string {
   const name = style.ink('bold', style.text(found.taskId))
-  const head = `${name} of run ${style.text(found.runId)}, at version ${found.version}: ${found.place === 'not-there' ? verdicts['not-there'] : `${found.place}, ${verdicts[found.verdict]}`}`
+  const place = found.place === 'not-there' ? verdicts['not-there'] : `${found.place}, ${verdicts[found.verdict]}`
+  const head = wrapped(style, `of run ${style.text(found.runId)}, at version ${found.version}: ${place}`, `${name} `, 4)
   const { total, told } = found.moments
   const events = told.map(({ version, at, text }) =>
     wrapped(style, `${at} ${style.text(text)}`, `${eventsText([version], style)} `.padStart(8)),
