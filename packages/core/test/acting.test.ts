@@ -239,6 +239,26 @@ describe('who waits for an answer while the backend is away for a moment', () =>
     expect(stage.of('note-added')).toEqual([{ text: 'heard' }])
   })
 
+  it.each([['TIMEOUT'], ['ABORTED']])('waits no longer than was asked for while it takes the run: %s', async (code) => {
+    const stage = new RunStage()
+    const { adapter } = await stage.open()
+    stage.intercept(({ port, method, phase }) => {
+      if (port === 'inbox' && method === 'send' && phase === 'after') adapter.kill()
+      return 'go'
+    })
+    // Not the first time, when it finds that somebody holds the run.
+    const taking = stage.hold('leases.acquire', 'before', 1)
+    const abort = new AbortController()
+    const options = code === 'TIMEOUT' ? { timeoutMs: 5_000 } : { signal: abort.signal }
+    const acting = follow(actOnRun({ ...stage.process(), runId, command: { type: 'note', text: 'heard' }, ...options }))
+    await stage.clock.advance(4_500)
+    expect(taking.held).toBe(1)
+    if (code === 'ABORTED') abort.abort()
+    // The opening that was begun is given its grace.
+    await stage.clock.advance(16_000)
+    expect(acting.error).toMatchObject({ code })
+  })
+
   it('is told why the run cannot be taken up, if it never can', async () => {
     const stage = new RunStage()
     const { adapter } = await stage.open()

@@ -42,12 +42,14 @@ export class ActingBySending {
 
   private async answer(sent: SentCommand): Promise<CommandAnswer> {
     const { how, timeoutMs, signal } = this.options
-    const [done, failed] = [new AbortController(), new AbortController()]
-    const stepping = how === 'send' ? null : this.stepIn(done.signal).catch((error: unknown) => failed.abort(error))
+    const [done, failed, givenUp] = [new AbortController(), new AbortController(), new AbortController()]
+    const stepping =
+      how === 'send' ? null : this.stepIn(done.signal, givenUp.signal).catch((error: unknown) => failed.abort(error))
     const over = signal === undefined ? failed.signal : AbortSignal.any([failed.signal, signal])
     try {
       return await sent.answer({ timeoutMs, signal: over })
     } catch (error) {
+      givenUp.abort()
       throw failed.signal.aborted ? failed.signal.reason : error
     } finally {
       done.abort()
@@ -56,14 +58,15 @@ export class ActingBySending {
   }
 
   /** Whoever held the run may let it go, or die, before it has looked at the inbox. Opening the run decides what is there. */
-  private async stepIn(done: AbortSignal): Promise<void> {
+  private async stepIn(done: AbortSignal, givenUp: AbortSignal): Promise<void> {
     const { adapter, runId, runtime, stateFile } = this.options
     for (let waitMs = lookMs; ; waitMs = Math.min(waitMs * 2, lookMaxMs)) {
       await runtime.sleep(waitMs, done)
       if (done.aborted) return
       try {
         if (await this.isHeld()) continue
-        const run = await openRun({ ...{ adapter, runId, runtime }, ...(stateFile !== undefined && { stateFile }) })
+        const store = stateFile === undefined ? {} : { stateFile }
+        const run = await openRun({ ...{ adapter, runId, runtime, signal: givenUp }, ...store })
         await run.close()
       } catch (error) {
         // Somebody else was faster, or the backend is away for a moment: the answer is still waited for.
