@@ -185,7 +185,7 @@ describe.each(['bash', 'zsh', 'fish'] as const)('completion for %s', { timeout: 
     let shown = ''
     for (const stream of [terminal.stdout, terminal.stderr]) stream.on('data', (text) => (shown += text))
     terminal.stdin.write(`${loads[shell]}\n`)
-    terminal.stdin.write('reprise sta\tbui\t\n')
+    terminal.stdin.write('reprise statu\tbui\t\n')
     while (!existsSync(out)) await new Promise((resolve) => setTimeout(resolve, 20))
     expect(readFileSync(out, 'utf8'), shown).toBe(`status\n${runId}\n`)
     terminal.stdin.end('exit\n')
