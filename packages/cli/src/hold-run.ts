@@ -13,9 +13,18 @@ const recorded = z.object({
   event: z.string().describe('its type'),
   text: z.string(),
 })
+/** A reader that is slower than the run does not make this process hold all of it. */
+const leftOut = z.object({
+  type: z.literal('left-out'),
+  runId: z.string(),
+  events: z.number().describe('that nobody read in time; they are in the log'),
+})
 /** What holding a run tells: where it stands, then every event. */
-export const heldLine = z.discriminatedUnion('type', [resumed, recorded])
+export const heldLine = z.discriminatedUnion('type', [resumed, recorded, leftOut])
 export type HeldLine = z.output<typeof heldLine>
+
+/** Events that wait for a slow reader, at most: those of several commits, however fast it is. */
+const waitingMax = 10_000
 
 interface Hold {
   readonly context: Context
@@ -32,11 +41,25 @@ export async function holdRun(
 ): Promise<void> {
   const stop = (): void => void run.close()
   let telling: Promise<void> = Promise.resolve()
+  let [waiting, unread] = [0, 0]
+  const tellEvent = async (line: HeldLine): Promise<void> => {
+    await tell(line)
+    if (--waiting > 0 || unread === 0) return
+    const events = unread
+    unread = 0
+    await tell({ type: 'left-out', runId: run.id, events })
+  }
   run.on('commit', ({ events, status }) => {
     const first = status.version - events.length + 1
     for (const [i, event] of events.entries()) {
+      // One gap, not many.
+      if (waiting >= waitingMax || unread > 0) {
+        unread++
+        continue
+      }
+      waiting++
       const line = { runId: run.id, version: first + i, event: event.type, text: describeEvent(event) }
-      telling = telling.then(() => tell({ type: 'event', ...line }))
+      telling = telling.then(() => tellEvent({ type: 'event', ...line }))
       telling.catch(stop)
     }
   })
@@ -68,5 +91,7 @@ const untilOver = (run: Run): Promise<void> =>
     else run.signal.addEventListener('abort', () => resolve(), { once: true })
   })
 
-export const eventLine = ({ version, event, text }: z.output<typeof recorded>, style: Style): string =>
-  `${style.ink('dim', `${version}  ${style.text(event)}`)}  ${style.text(text)}`
+export const eventLine = (line: z.output<typeof recorded> | z.output<typeof leftOut>, style: Style): string =>
+  line.type === 'left-out'
+    ? `${line.events} events were left out: nobody read them in time`
+    : `${style.ink('dim', `${line.version}  ${style.text(line.event)}`)}  ${style.text(line.text)}`

@@ -1,8 +1,10 @@
 import { cp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { openRun, readStateFile } from '@reprise/core'
+import { openRun, type RunEvent, readStateFile } from '@reprise/core'
 import { openPlace, startEchoWorker, TestFolders } from '@reprise/test-fleet'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import type { Context } from '../src/command.js'
+import { type HeldLine, holdRun } from '../src/hold-run.js'
 import { inProcess, inProcessJson } from './in-process.js'
 
 const folders = new TestFolders()
@@ -34,6 +36,38 @@ describe('open', () => {
     }
     expect((await inProcess(['note', 'r', 'x', '--at', join(cwd, 'elsewhere')], { cwd })).code).toBe(3)
   })
+})
+
+describe('holding a run', () => {
+  it('holds a bounded number of lines for who reads slower than it runs, and says how many it left out', async () => {
+    const { place } = await scene()
+    const adapter = await openPlace(place)
+    const run = await openRun({ adapter, runId: 'r' })
+    const lines: HeldLine[] = []
+    let read = (): void => {}
+    const reading = new Promise<void>((resolve) => {
+      read = resolve
+    })
+    const context = { out: { note: async () => {} } } as unknown as Context
+    const held = holdRun(run, { context, adapter, settled: false }, async (line) => {
+      await reading
+      lines.push(line)
+    })
+    const event = { type: 'note-added', version: 1, data: { text: 'x', by: null } } as unknown as RunEvent
+    const commit = (version: number) =>
+      run.emit('commit', { index: 0, hash: '', events: [event], status: { ...run.status, version } })
+    for (let version = 1; version <= 12_000; version++) commit(version)
+    read()
+    await vi.waitFor(() => expect(lines.at(-1)?.type).toBe('left-out'), { timeout: 30_000 })
+    expect(lines.at(-1)).toEqual({ type: 'left-out', runId: 'r', events: 2_000 })
+    expect(lines).toHaveLength(1 + 10_000 + 1)
+    // Read again, there is nothing to leave out.
+    commit(12_001)
+    await vi.waitFor(() => expect(lines.at(-1)).toMatchObject({ type: 'event', version: 12_001 }), { timeout: 30_000 })
+    await run.close()
+    await held
+    await adapter.close()
+  }, 60_000)
 })
 
 describe('every acting command', () => {

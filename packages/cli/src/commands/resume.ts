@@ -62,7 +62,7 @@ planned, and obeys what other commands ask for. It decides nothing about results
     }
     yield* linesWhile<HeldLine>((tell) => holdRun(run, { context, adapter, settled: options['until-settled'] }, tell))
   },
-  human: (value, style) => (value.type === 'event' ? eventLine(value, style) : resumedText(value, style)),
+  human: (value, style) => (value.type === 'resumed' ? resumedText(value, style) : eventLine(value, style)),
 })
 
 const modeOf = (text: string): (typeof modes)[number] => {
