@@ -4,7 +4,7 @@ import { open, readdir, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import type { DiagnoseOptions, Diagnosis, Finding } from '@reprise/core/adapter'
+import { type DiagnoseOptions, type Diagnosis, type Finding, isRepriseError } from '@reprise/core/adapter'
 import { fileFailure } from './file-failure.js'
 import { type FileSystemKind, fileSystemKind } from './file-system-kind.js'
 
@@ -27,11 +27,25 @@ const sync = promisify(fdatasync)
 export async function diagnoseFiles(dir: string, { measure = true }: DiagnoseOptions = {}): Promise<Diagnosis> {
   const kind = await fileSystemKind(dir)
   const findings = [onFileSystem(kind), await onFreeSpace(dir)]
-  if (measure) {
-    await removeOldProbes(dir)
-    findings.push(await onSync(dir, kind), await onWatch(dir), await onClock(dir))
-  }
+  if (measure) findings.push(...(await measured(dir, kind)))
   return { adapter: 'files', durable: durability(kind), findings }
+}
+
+/** Why nothing can be written is what somebody asks a diagnosis about. */
+async function measured(dir: string, kind: FileSystemKind): Promise<Finding[]> {
+  try {
+    await removeOldProbes(dir)
+    return [await onSync(dir, kind), await onWatch(dir), await onClock(dir)]
+  } catch (thrown) {
+    const error = isRepriseError(thrown) ? thrown : fileFailure(thrown, 'Measuring in', dir)
+    const name = 'sync-cost'
+    if (!['EACCES', 'EPERM', 'EROFS'].includes(String(error.details.systemCode))) {
+      const remedy = 'Every commit fails like that until this is mended.'
+      return [{ name, level: 'problem', message: error.message, remedy }]
+    }
+    const message = `What a commit costs could not be measured: this user may not write in ${dir}.`
+    return [{ name, level: 'warning', message, remedy: 'Diagnose as the user of a coordinator.' }]
+  }
 }
 
 async function removeOldProbes(dir: string): Promise<void> {

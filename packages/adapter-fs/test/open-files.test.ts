@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { classifyFileSystem, type FileSystemKind } from '../src/file-system-kind.js'
@@ -105,6 +105,21 @@ describe('the diagnosis', () => {
     })
     for (const { level, remedy } of findings) expect(level === 'ok' || remedy !== undefined).toBe(true)
     expect(readdirSync(dir)).toEqual(['FORMAT'])
+    await adapter.close()
+  })
+
+  it('tells that this user may not write there, and what else it found', async () => {
+    const dir = await newFolder()
+    const adapter = await openFiles({ dir })
+    const isRoot = process.geteuid?.() === 0
+    chmodSync(dir, 0o555)
+    if (isRoot) process.seteuid?.(65_534)
+    const { findings } = await adapter.diagnose().finally(() => {
+      if (isRoot) process.seteuid?.(0)
+      chmodSync(dir, 0o755)
+    })
+    expect(findings.map(({ name }) => name)).toEqual(['file-system', 'free-space', 'sync-cost'])
+    expect(findings[2]).toMatchObject({ level: 'warning', message: expect.stringContaining(dir) })
     await adapter.close()
   })
 })
