@@ -18,8 +18,11 @@ for (const name of Object.keys(numbers) as (keyof typeof numbers)[]) {
 }
 // Nobody reads on: `reprise log RUN | head -1` ends like this, and nothing is wrong.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
-  process.exit(0)
+  if (error.code === 'EPIPE') process.exit(0)
+  process.stderr.write(
+    `reprise: The output could not be written and is not whole: ${error.message}. What was done stands.\n`,
+  )
+  process.exit(exitCodes.unavailable.code)
 })
 
 const code = await main({

@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
 import { PassThrough } from 'node:stream'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -7,12 +9,22 @@ import { Output } from '../src/output/output.js'
 import { Style } from '../src/output/style.js'
 import { duration } from '../src/output/times.js'
 import { plain, visible, visibleJson } from '../src/output/visible.js'
+import { command } from './reprise.js'
 
 const evil = '\u001b[31m\u001b]8;;http://x\u0007\u009b2J\u202e\u2066\u200b\ufeff\u{e0041}\ud800\r\n\tx'
 // biome-ignore lint/suspicious/noControlCharactersInRegex: none of them may come through
 const dangerous = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/
 
 describe('what is written', () => {
+  it('to a disk that is full ends with 5 and a sentence', () => {
+    const full = openSync('/dev/full', 'w')
+    const args = [command, 'completion', 'bash']
+    const { status, stderr } = spawnSync(process.execPath, args, { stdio: ['ignore', full, 'pipe'], encoding: 'utf8' })
+    closeSync(full)
+    expect(stderr).toMatch(/^reprise: The output could not be written and is not whole: ENOSPC.*\n$/)
+    expect(status).toBe(5)
+  })
+
   it('has no character that a terminal obeys or hides, wherever it came from', async () => {
     const written = await outputOf((output) => output.human(`a ${evil} b`), { colour: true })
     expect(written).not.toMatch(dangerous)
