@@ -46,7 +46,7 @@ it('says of a NATS server that nobody has used yet that the address or the prefi
   const address = `${server.url}?prefix=unused${randomBytes(6).toString('hex')}`
   const ended = await Promise.all([reprise(['runs', '--at', address]), reprise(['status', 'run-1', '--at', address])])
   for (const { code, stdout, stderr } of ended) {
-    expect([code, stdout]).toEqual([5, ''])
-    expect(stderr).toMatch(/^reprise: .*under this prefix yet/)
+    expect([code, stdout]).toEqual([3, ''])
+    expect(stderr).toMatch(/^reprise: .*prefix/)
   }
 }, 60_000)
