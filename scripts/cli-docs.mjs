@@ -75,7 +75,7 @@ export async function cliDocs() {
         exit.meaning,
       ]),
     ),
-    '130 and 143: ended by Ctrl-C or SIGTERM. 70: a bug; please report it.',
+    '129, 130 and 143: ended by SIGHUP, Ctrl-C or SIGTERM. 70: a bug; please report it.',
     ...parts,
   ].join('\n\n')}\n`
 }

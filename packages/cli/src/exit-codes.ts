@@ -1,6 +1,6 @@
 import type { ErrorCode } from '@reprise/core'
 
-/** What the process ends with. 130 and 143: ended by Ctrl-C or SIGTERM. 70: a bug of ours. */
+/** What the process ends with. 129, 130 and 143: ended by SIGHUP, Ctrl-C or SIGTERM. 70: a bug of ours. */
 export const exitCodes = {
   ok: { code: 0, meaning: 'done; nothing is wrong' },
   problem: {

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import type { Writable } from 'node:stream'
 import { Argument, CommanderError, InvalidArgumentError, Option, Command as Parser } from 'commander'
 import { secretsIn } from './address.js'
 import type { AnyCommand, OptionSpec } from './command.js'
@@ -23,8 +22,7 @@ export async function main(world: World): Promise<number> {
     await program.parseAsync(asked(world.args), { from: 'user' })
     return exitCodes[exit].code
   } catch (error) {
-    // It has said what is wrong, or shown the help that was asked for.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitCodes.usage.code
+    if (error instanceof CommanderError) return await afterParser(world, error)
     return isUnread(error) ? exitCodes.ok.code : await tell(world, error)
   }
 }
@@ -145,13 +143,32 @@ function helpText(entry: Entry, command: AnyCommand, width: number): string {
   ].join('\n')
 }
 
+/** It has said what is wrong, or shown the help that was asked for, to people. */
+async function afterParser(world: World, { exitCode, message }: CommanderError): Promise<number> {
+  if (exitCode === 0) return exitCodes.ok.code
+  if (wantsJson(world)) {
+    const error = { code: 'USAGE', message: message.replace(/^error: /, ''), details: {} }
+    await outputOf(world).json({ error })
+  }
+  return exitCodes.usage.code
+}
+
+/** Whether `--json` was given, whatever else is wrong; behind `--` it is somebody else's. */
+const wantsJson = ({ args }: World): boolean => {
+  const end = args.indexOf('--')
+  return (end < 0 ? args : args.slice(0, end)).includes('--json')
+}
+
+function outputOf({ args, env, stdout, stderr }: World): Output {
+  const secrets = [...args, env.REPRISE_AT ?? '', env.REPRISE_WITH ?? ''].flatMap(secretsIn)
+  return new Output({ stream: stdout, colour: false }, { stream: stderr, colour: false }, secrets)
+}
+
 /** What a failed command says, and its exit code. */
 async function tell(world: World, error: unknown): Promise<number> {
-  const secrets = [...world.args, world.env.REPRISE_AT ?? '', world.env.REPRISE_WITH ?? ''].flatMap(secretsIn)
-  const sink = (stream: Writable) => ({ stream, colour: false })
-  const output = new Output(sink(world.stdout), sink(world.stderr), secrets)
+  const output = outputOf(world)
   const failure = asFailure(error)
-  if (world.args.includes('--json')) {
+  if (wantsJson(world)) {
     // If it cannot be written there, standard error says it.
     await output.json({ error: failure === null ? bug(error) : plainFailure(failure) }).catch(() => {})
   }

@@ -1,7 +1,6 @@
-import { randomBytes } from 'node:crypto'
-import { open, rename, rm } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
-import { CommandFailure, notFound, usage } from './command-failure.js'
+import { notFound, usage } from './command-failure.js'
 
 /** The text of a file, or of standard input for `-`, and its mode. `what` names it in messages. */
 export async function readSmallFile(
@@ -33,30 +32,4 @@ async function readStream(stream: Readable, what: string, bytesMax: number): Pro
     chunks.push(Buffer.from(chunk))
   }
   return Buffer.concat(chunks).toString('utf8')
-}
-
-/** Under its name there is the old file or the whole new one, whenever this process is killed. */
-export async function writeWholeFile(path: string, text: string): Promise<void> {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}`
-  try {
-    const file = await open(temporary, 'wx', 0o644)
-    try {
-      await file.writeFile(text)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(temporary, path)
-  } catch (error) {
-    await rm(temporary, { force: true })
-    const { code } = error as NodeJS.ErrnoException
-    throw new CommandFailure(
-      'unavailable',
-      'FILE_FAILED',
-      `Writing ${path} failed (${code}). Nothing is in its place.`,
-      {
-        path,
-      },
-    )
-  }
 }

@@ -99,6 +99,17 @@ describe('every command', () => {
     expect(stderr).toContain('unseen')
   })
 
+  it('answers a command line that is not understood in JSON as well', async () => {
+    for (const args of [['status'], ['status', 'a', '--nope'], ['statu', 'a']]) {
+      const { code, stdout } = await inProcess([...args, '--json'])
+      expect(code).toBe(2)
+      expect(JSON.parse(stdout)).toEqual({
+        error: { code: 'USAGE', message: expect.stringMatching(/^[a-z].{10,}/), details: {} },
+      })
+    }
+    expect((await inProcess(['worker', '--', 'program', '--json'])).stdout).toBe('')
+  })
+
   it('shows values from the log without what a terminal would obey', async () => {
     const { stdout } = await reprise(['status', 'seen', '--at', place()])
     expect(stdout).toContain('be \\u{1b}[31mseen\\u{202e}')

@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type Injection, oneThread, requireStrace, strace } from '../../adapter-fs/test/strace.js'
-import { calledJson } from './called.js'
 import { makeRun } from './finished-run.js'
+import { inProcessJson } from './in-process.js'
 import { command } from './reprise.js'
 
 let folder = ''
@@ -18,7 +18,7 @@ beforeAll(async () => {
   requireStrace()
   folder = await mkdtemp(join(tmpdir(), 'reprise-killed-'))
   await makeRun(at('from'), 'done')
-  await calledJson(['export', 'done', '--at', at('from'), '-o', at('done.jsonl')])
+  await inProcessJson(['export', 'done', '--at', at('from'), '-o', at('done.jsonl')])
 }, 120_000)
 afterAll(() => rm(folder, { recursive: true }))
 
@@ -37,7 +37,7 @@ it('a copy that is killed between two commits goes on where it was', async () =>
   const args = ['copy', 'done', '--at', at('from'), '--to', at('copied')]
   await killedAt({ call: 'fdatasync', when: 4, path: at('copied', 'runs', 'done', 'log.jsonl') }, args)
   const begun = (await logOf(at('copied'))).split('\n').length - 1
-  const { code, json } = await calledJson(args)
+  const { code, json } = await inProcessJson(args)
   expect([code, json.appended]).toEqual([0, json.commits - begun])
   expect(begun).toBeGreaterThan(0)
   expect(await logOf(at('copied'))).toBe(await logOf(at('from')))
@@ -47,7 +47,7 @@ it('an import that is killed between two commits goes on where it was', async ()
   const args = ['import', at('done.jsonl'), '--at', at('imported')]
   await killedAt({ call: 'fdatasync', when: 5, path: at('imported', 'runs', 'done', 'log.jsonl') }, args)
   const begun = (await logOf(at('imported'))).split('\n').length - 1
-  const { code, json } = await calledJson(args)
+  const { code, json } = await inProcessJson(args)
   expect([code, json.appended]).toEqual([0, json.commits - begun])
   expect(begun).toBeGreaterThan(0)
   expect(await logOf(at('imported'))).toBe(await logOf(at('from')))
@@ -60,12 +60,12 @@ it.each([
   'an archiving that is killed %s has lost nothing, and goes on',
   async (_, fault) => {
     const dir = at(`archived-${fault.call}`)
-    await calledJson(['import', at('done.jsonl'), '--at', dir])
+    await inProcessJson(['import', at('done.jsonl'), '--at', dir])
     const args = ['archive', 'done', '--at', dir, '--to', join(dir, 'archive')]
     await killedAt(fault, args)
     const log = await logOf(at('from'))
     expect(await logOf(dir)).toBe(log)
-    expect(await calledJson(args)).toMatchObject({ code: 0 })
+    expect(await inProcessJson(args)).toMatchObject({ code: 0 })
     expect(gunzipSync(await readFile(join(dir, 'archive', 'done.jsonl.gz'))).toString()).toBe(log)
     await expect(logOf(dir)).rejects.toMatchObject({ code: 'ENOENT' })
   },

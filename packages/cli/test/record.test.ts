@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { calledJson } from './called.js'
 import { makeRun } from './finished-run.js'
+import { inProcessJson } from './in-process.js'
 import { reprise } from './reprise.js'
 
 const modules = fileURLToPath(new URL('../../../node_modules', import.meta.url))
@@ -41,7 +41,7 @@ it('reprise record writes a test that passes as it is, with its log in it or bes
     recorded.stdout.replace('status: "failed"', 'status: "complete"'),
   )
 
-  const beside = await calledJson([
+  const beside = await inProcessJson([
     'record',
     'failing',
     '--at',
@@ -66,7 +66,7 @@ it('reprise record writes a test that passes as it is, with its log in it or bes
 }, 120_000)
 
 it('reprise record refuses what it cannot record', async () => {
-  const record = (...args: string[]) => calledJson(['record', ...args, '--at', at('runs')])
+  const record = (...args: string[]) => inProcessJson(['record', ...args, '--at', at('runs')])
   expect(await record('nobody')).toMatchObject({ code: 3, json: { error: { code: 'NOT_FOUND' } } })
   expect(await record('failing', '--until', '0')).toMatchObject({ code: 2 })
   expect(await record('failing', '--until', '999')).toMatchObject({

@@ -5,7 +5,8 @@ import { z } from 'zod'
 import { defineCommand } from '../command.js'
 import { usage } from '../command-failure.js'
 import { runIdOf, unknownRun } from '../read-values.js'
-import { readSmallFile, writeWholeFile } from '../small-file.js'
+import { readSmallFile } from '../small-file.js'
+import { writeWholeFile } from '../write-whole-file.js'
 
 const keyBytesMax = 64 * 1024
 
@@ -60,7 +61,7 @@ The time in a checkpoint is that of this machine's clock: nothing proves it. A l
       },
     )
     const file = options.output === undefined ? null : resolve(context.cwd, options.output)
-    if (file !== null) await writeWholeFile(file, text)
+    if (file !== null) await writeWholeFile(context.cwd, file, text)
     else if (!context.json) await context.out.raw(text)
     return { checkpoint, text, file }
   },

@@ -1,10 +1,11 @@
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { type ProgramOptions, programHandler, type SigningKey, type TaskHandler } from '@reprise/core'
 import { readAddress } from '../address.js'
 import type { Context } from '../command.js'
 import { notFound, usage } from '../command-failure.js'
 import { wholeNumber } from '../read-values.js'
+import { readSmallFile } from '../small-file.js'
 
 export interface WorkerSettings {
   readonly handlers: readonly TaskHandler[]
@@ -116,11 +117,9 @@ async function readKey(
   if (path === undefined && keyId === undefined) return undefined
   if (path === undefined || keyId === undefined) throw usage('--sign KEYFILE and --key-id ID belong together.')
   const file = resolve(context.cwd, path)
-  const found = await stat(file).catch(() => null)
-  if (!found?.isFile()) throw notFound(`There is no key file ${file}.`)
-  if (found.size > 64 * 1024) throw usage(`${file} is too large for a key.`)
-  if (process.platform !== 'win32' && (found.mode & 0o077) !== 0) {
+  const { text, mode } = await readSmallFile(file, 'a private key', 64 * 1024)
+  if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
     await context.out.note(`reprise: others can read the private key ${file}. Mend it with: chmod 600`)
   }
-  return { keyId, privateKey: await readFile(file, 'utf8') }
+  return { keyId, privateKey: text }
 }
