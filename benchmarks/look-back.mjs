@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { median } from './measure.mjs'
-import { inFreshPlace } from './place.mjs'
+import { inFreshPlace, openPlace } from './place.mjs'
 import { writeSampleLog } from './sample-log.mjs'
 
 const runId = 'look-back'
@@ -19,6 +19,8 @@ const parsing =
 export function measureLookBack({ events, rounds }) {
   return inFreshPlace({ adapter: 'files' }, async (place) => {
     if (place.adapter !== 'files') throw new Error('only measured on files')
+    // As a coordinator leaves the folder: the command takes no other for one of Reprise.
+    await (await openPlace(place)).close()
     const { version } = await writeSampleLog(place, runId, { events, group: 16 })
     const show = (/** @type {number} */ at) => timed([command, 'show', `${runId}@${at}`, '--at', place.dir])
     const firstMs = show(Math.floor(version * 0.999))
