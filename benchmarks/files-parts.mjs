@@ -2,12 +2,14 @@
 import { measureAppend, measureGroups } from './append.mjs'
 import { measureBriefing } from './briefing.mjs'
 import { measureEndToEnd } from './end-to-end.mjs'
+import { measureLookBack } from './look-back.mjs'
 import { median } from './measure.mjs'
 import { measureRecovery } from './recovery.mjs'
 import { measureReplay } from './replay.mjs'
 import { millis, part, Report, whole } from './report.mjs'
 import { measureResume } from './resume.mjs'
 import { ratioOf } from './rounds.mjs'
+import { measureRuns } from './runs.mjs'
 import { measureSpace } from './space.mjs'
 import { measureStateFile } from './state-file.mjs'
 
@@ -86,6 +88,13 @@ export async function measureFiles(plan) {
     }
     report.figures.briefing = costs
   })
+  await part(plan, 'j', 'files: a list of runs', async () => {
+    const r = await measureRuns({ runs: quick ? 2000 : 10_000, events: 30, rounds: quick ? 3 : 5 })
+    report.figures.runs = r
+    const figure = `${whole(r.ms)} ms, ${r.ratio.toFixed(1)} × reading the same files (${whole(r.bareMs)} ms); the command's start alone ${whole(r.startMs)} ms`
+    report.row(`(j) reprise runs, ${whole(r.runs)} runs`, figure, '≤ 1,000 ms', r.ms <= 1000)
+    report.note('(j) without summaries', `${whole(r.withoutMs)} ms, from logs of ${whole(r.events)} events`)
+  })
   await part(plan, 'g', 'files: resume and snapshot', async () => {
     const rounds = quick ? 3 : 5
     const short = await measureResume({ events: 100_000, open: 2000, rounds })
@@ -103,6 +112,27 @@ export async function measureFiles(plan) {
     const { keep } = long
     report.row('(g) snapshot: longest pause', millis(keep.pauseMs), '≤ 10.00 ms', keep.pauseMs <= 10)
     report.note('(g) snapshot: cost', `${whole(keep.ms)} ms in the background, ${whole(keep.bytes / 1024)} KiB`)
+  })
+  await part(plan, 'k', 'files: looking back', async () => {
+    const rounds = quick ? 2 : 5
+    const short = await measureLookBack({ events: 100_000, rounds })
+    const long = await measureLookBack({ events: quick ? 300_000 : 1_000_000, rounds })
+    report.figures.lookBack = { short, long }
+    for (const [r, target] of /** @type {const} */ ([
+      [short, 400],
+      [long, 3000],
+    ])) {
+      const figure = `${whole(r.worstMs)} ms at worst, median ${whole(r.laterMs)} ms (${(r.laterMs / r.parseMs).toFixed(2)} × reading and JSON.parse in a process, ${whole(r.parseMs)} ms)`
+      report.row(
+        `(k) show at any version, ${whole(r.events)} events`,
+        figure,
+        `≤ ${whole(target)} ms`,
+        r.worstMs <= target,
+      )
+      const first = `${whole(r.firstMs)} ms, ${(r.firstMs / r.parseMs).toFixed(2)} × JSON.parse; it keeps ${r.kept} states, ${whole(r.bytes / 1024)} KiB`
+      report.note('(k) the first look at it', first)
+    }
+    report.note('(k) the shortest command', `${whole(short.helpMs)} ms`)
   })
   return report
 }

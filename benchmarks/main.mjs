@@ -1,5 +1,5 @@
 // `npm run bench`: every figure is measured here and now; ratios compare within this one run. Options: --adapter
-// files,redis,nats (default files), --only a,b,c,d,e,f,g,h,i and --quick. Writes benchmarks/results/latest.json.
+// files,redis,nats (default files), --only a,b,c,d,e,f,g,h,i,j,k and --quick. Writes benchmarks/results/latest.json.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
@@ -12,7 +12,7 @@ import { measureServer } from './server-parts.mjs'
 const { values } = parseArgs({
   options: {
     adapter: { type: 'string', default: 'files' },
-    only: { type: 'string', default: 'a,b,c,d,e,f,g,h,i' },
+    only: { type: 'string', default: 'a,b,c,d,e,f,g,h,i,j,k' },
     quick: { type: 'boolean', default: false },
   },
 })

@@ -14,9 +14,11 @@ const coreRules = {
   coordinator: ['protocol', 'log', 'flow', 'ports', 'runtime'],
   worker: ['protocol', 'log', 'flow', 'ports', 'runtime'],
   patterns: ['protocol', 'log', 'flow', 'ports', 'runtime', 'coordinator'],
+  replay: ['protocol', 'log', 'flow', 'ports', 'runtime', 'coordinator'],
   memory: ['protocol', 'log', 'ports', 'runtime'],
   watchdog: ['protocol', 'log', 'flow', 'ports', 'runtime', 'coordinator', 'worker'],
   'index.ts': ['protocol', 'log', 'flow', 'ports', 'runtime', 'coordinator', 'worker', 'patterns', 'watchdog'],
+  'replay.ts': ['protocol', 'log', 'flow', 'ports', 'runtime', 'coordinator', 'replay'],
   'adapter.ts': ['protocol', 'log', 'ports', 'runtime'],
   'testing.ts': ['protocol', 'log', 'flow', 'ports', 'runtime', 'coordinator', 'worker', 'memory'],
 }
@@ -26,6 +28,16 @@ const packageRules = [
   { folder: /^core$/, allowed: [] },
   { folder: /^adapter-/, allowed: ['@reprise/core/adapter'] },
   { folder: /^conformance$/, allowed: ['@reprise/core', '@reprise/core/adapter', '@reprise/core/testing'] },
+  {
+    folder: /^cli$/,
+    allowed: [
+      '@reprise/core',
+      '@reprise/core/replay',
+      '@reprise/adapter-fs',
+      '@reprise/adapter-redis',
+      '@reprise/adapter-nats',
+    ],
+  },
   { folder: /^test-servers$/, allowed: [] },
   {
     folder: /^test-fleet$/,

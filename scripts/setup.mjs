@@ -74,12 +74,15 @@ async function install() {
 
 async function build() {
   const wanted = sourceFingerprint()
-  const built = packageFolders().every((folder) => existsSync(join(root, folder, 'dist/tsconfig.tsbuildinfo')))
+  const compiled = packageFolders().every((folder) => existsSync(join(root, folder, 'dist/tsconfig.tsbuildinfo')))
+  const built = compiled && existsSync(join(root, 'packages/cli/bundle/reprise.js'))
   if (built && readStamp(buildStamp) === wanted) return
   say('building packages (tsc -b)')
   packageFolders().forEach(dropOrphans)
   const code = await run(process.execPath, [tsc, '-b', ...packageFolders()], { quiet: true })
   if (code !== 0) fail('the build failed: see the compiler errors above.', code)
+  const packed = await run(process.execPath, [join(root, 'scripts/bundle-cli.mjs')], { quiet: true })
+  if (packed !== 0) fail('the command could not be packed: see above.', packed)
   writeFileSync(buildStamp, wanted)
 }
 
@@ -94,7 +97,7 @@ function dropOrphans(folder) {
 /** Names, sizes and times of everything the build reads: cheaper than asking tsc. */
 function sourceFingerprint() {
   const hash = createHash('sha256').update(readStamp(installStamp))
-  for (const name of ['tsconfig.base.json', 'tsconfig.json']) hash.update(describe(name))
+  for (const name of ['tsconfig.base.json', 'tsconfig.json', 'scripts/bundle-cli.mjs']) hash.update(describe(name))
   for (const folder of packageFolders()) {
     hash.update(describe(`${folder}/tsconfig.json`)).update(describe(`${folder}/package.json`))
     const names = readdirSync(join(root, folder, 'src'), { recursive: true, encoding: 'utf8' })

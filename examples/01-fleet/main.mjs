@@ -42,7 +42,7 @@ try {
   await server.stop()
 }
 
-/** @param {Required<import('@reprise/core').Adapter>} adapter */
+/** @param {import('@reprise/core').Adapter & Required<Pick<import('@reprise/core').Adapter, 'artifacts'>>} adapter */
 async function main(adapter) {
   hasBegun = true
   const encoded = files.filter(isEncoded)

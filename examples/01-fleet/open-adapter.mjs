@@ -6,7 +6,7 @@
 /**
  * @param {string} dir the run's folder
  * @param {string} [server] `redis://…` or `nats://…`; without one the run lives in its folder
- * @returns {Promise<Required<import('@reprise/core').Adapter>>} each of them stores artifacts
+ * @returns {Promise<import('@reprise/core').Adapter & Required<Pick<import('@reprise/core').Adapter, 'artifacts'>>>} each of them stores artifacts
  */
 export async function openAdapter(dir, server) {
   if (server === undefined) {

@@ -29,6 +29,14 @@ function tables(text) {
 /** @param {string} cell */
 const withoutTicks = (cell) => cell.trim().replace(/^`([^`]*)`$/, '$1')
 
+/** @param {string} file a door of core @returns {string[]} values and types */
+function exportedNames(file) {
+  const text = readFileSync(join(root, 'packages/core/src', file), 'utf8')
+  const lists = [...text.matchAll(/^export (?:type )?\{([^}]*)\}/gm)].map((match) => match[1] ?? '')
+  const names = lists.flatMap((list) => list.split(',')).map((name) => name.replace(/^\s*type\s/, '').trim())
+  return names.filter(Boolean)
+}
+
 describe('the README of core', () => {
   it('has every error code with its retry hint and meaning', () => {
     const documented = tables(section('Errors'))[0]
@@ -57,10 +65,14 @@ describe('the README of core', () => {
   })
 
   it('names every name of the public API, and no other', () => {
-    const index = readFileSync(join(root, 'packages/core/src/index.ts'), 'utf8')
-    const lists = [...index.matchAll(/^export (?:type )?\{([^}]*)\}/gm)].map((match) => match[1] ?? '')
-    const exported = lists.flatMap((list) => list.split(',')).map((name) => name.replace(/^\s*type\s/, '').trim())
+    const exported = exportedNames('index.ts')
     const documented = [...section('Every name').matchAll(/`(\w+)`/g)].map((match) => match[1])
-    expect(documented.sort()).toEqual(exported.filter(Boolean).sort())
+    expect(documented.sort()).toEqual(exported.sort())
+  })
+
+  it('has one section about the door for looking back, which names all that it exports', () => {
+    expect(readme.match(/^## @reprise\/core\/replay$/gm)).toHaveLength(1)
+    const named = new Set([...section('@reprise/core/replay').matchAll(/`(\w+)[`(]/g)].map((match) => match[1]))
+    expect(exportedNames('replay.ts').filter((name) => !named.has(name))).toEqual([])
   })
 })

@@ -24,6 +24,8 @@ export function encodeName(text: string): string {
 /** The text that `encodeName` made this name of, or `null`: a foreign file, or a text too long to be told. */
 export function decodeName(name: string): string | null {
   if (name.includes('++')) return null
+  // Nearly all: nothing in them stands for anything else.
+  if (!/[%=+]/.test(name)) return encodeName(name) === name ? name : null
   const [body = '', bits = ''] = name.split('+')
   const small = body
     .replaceAll('=', ':')
@@ -50,6 +52,7 @@ const escapeEnd = (name: string): string => (name.endsWith('.') ? name.slice(0, 
 
 /** One bit per character, set for capitals, four to a hex digit, up to the last capital; with its `+`, or nothing. */
 function capitalBits(text: string): string {
+  if (!/[A-Z]/.test(text)) return ''
   let digits = ''
   for (let start = 0; start < text.length; start += 4) {
     let digit = 0

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { fdatasync, watch } from 'node:fs'
-import { open, rm, statfs, writeFile } from 'node:fs/promises'
+import { open, readdir, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import type { Diagnosis, Finding } from '@reprise/core/adapter'
+import { type DiagnoseOptions, type Diagnosis, type Finding, isRepriseError } from '@reprise/core/adapter'
 import { fileFailure } from './file-failure.js'
 import { type FileSystemKind, fileSystemKind } from './file-system-kind.js'
 
@@ -15,14 +15,70 @@ const slowSyncMs = 50
 /** Quicker than any device can keep a promise: somebody in between answers for it. */
 const implausibleSyncMs = 0.02
 const watchWaitMs = 500
+/** More than time stamps are coarse, on any local file system. */
+const clockSkewMaxMs = 2_500
+/** What a diagnosis that was killed has left goes with the next one. */
+const probeAgeMaxMs = 60_000
+const probePrefix = '.probe-'
 
 const sync = promisify(fdatasync)
 
 /** Looks at the folder, and measures in it. Takes some tens of milliseconds and leaves nothing behind. */
-export async function diagnoseFiles(dir: string): Promise<Diagnosis> {
+export async function diagnoseFiles(dir: string, { measure = true }: DiagnoseOptions = {}): Promise<Diagnosis> {
   const kind = await fileSystemKind(dir)
-  const findings = [onFileSystem(kind), await onFreeSpace(dir), await onSync(dir, kind), await onWatch(dir)]
+  const findings = [onFileSystem(kind), await onFreeSpace(dir)]
+  if (measure) findings.push(...(await measured(dir, kind)))
   return { adapter: 'files', durable: durability(kind), findings }
+}
+
+/** Why nothing can be written is what somebody asks a diagnosis about. */
+async function measured(dir: string, kind: FileSystemKind): Promise<Finding[]> {
+  try {
+    await removeOldProbes(dir)
+    return [await onSync(dir, kind), await onWatch(dir), await onClock(dir)]
+  } catch (thrown) {
+    const error = isRepriseError(thrown) ? thrown : fileFailure(thrown, 'Measuring in', dir)
+    const name = 'sync-cost'
+    if (!['EACCES', 'EPERM', 'EROFS'].includes(String(error.details.systemCode))) {
+      const remedy = 'Every commit fails like that until this is mended.'
+      return [{ name, level: 'problem', message: error.message, remedy }]
+    }
+    const message = `What a commit costs could not be measured: this user may not write in ${dir}.`
+    return [{ name, level: 'warning', message, remedy: 'Diagnose as the user of a coordinator.' }]
+  }
+}
+
+async function removeOldProbes(dir: string): Promise<void> {
+  for (const name of await readdir(dir)) {
+    if (!name.startsWith(probePrefix)) continue
+    const found = await stat(join(dir, name)).catch(() => null)
+    if (found !== null && Date.now() - found.mtimeMs > probeAgeMaxMs) await rm(join(dir, name), { force: true })
+  }
+}
+
+/** By what the file system says when a file was made. A folder of another machine has that one's clock. */
+async function onClock(dir: string): Promise<Finding> {
+  const path = probePath(dir)
+  try {
+    const before = Date.now()
+    await writeFile(path, 'x')
+    const { mtimeMs } = await stat(path)
+    const after = Date.now()
+    const skewMs = Math.round(mtimeMs < before ? mtimeMs - before : Math.max(0, mtimeMs - after))
+    const figures = { clockSkewMs: skewMs }
+    if (Math.abs(skewMs) <= clockSkewMaxMs) {
+      return { name: 'clock', level: 'ok', message: 'The file system has the clock of this machine.', figures }
+    }
+    return {
+      name: 'clock',
+      level: 'warning',
+      message: `The clock of the file system is ${skewMs} ms off that of this machine: the folder may be another machine's.`,
+      remedy: 'Use a folder on a local disk, or let both machines follow the same time server.',
+      figures,
+    }
+  } finally {
+    await rm(path, { force: true })
+  }
 }
 
 function durability(kind: FileSystemKind): Diagnosis['durable'] {
@@ -164,6 +220,6 @@ async function watchWorks(dir: string): Promise<boolean> {
   }
 }
 
-const probePath = (dir: string): string => join(dir, `.probe-${randomBytes(6).toString('hex')}`)
+const probePath = (dir: string): string => join(dir, `${probePrefix}${randomBytes(6).toString('hex')}`)
 
 const round = (ms: number): number => Math.round(ms * 1000) / 1000

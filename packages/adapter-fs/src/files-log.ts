@@ -9,12 +9,14 @@ import {
   type LogHead,
   RepriseError,
   type RunId,
+  type StoredPiece,
 } from '@reprise/core/adapter'
 import { fileFailure, systemCode } from './file-failure.js'
 import { decodeName, encodeName } from './file-names.js'
 import type { Lifetime } from './lifetime.js'
 import { type LogPosition, LogReader } from './log-reader.js'
 import { RunLog } from './run-log.js'
+import { storedLines } from './stored-lines.js'
 import { createFolder, syncFolder } from './sync-folder.js'
 import { watchLog } from './watch-log.js'
 
@@ -63,7 +65,8 @@ export class FilesLog implements CommitLog {
     this.#lifetime.assertOpen()
     const run = this.#run(runId)
     const hadFailed = run.failed
-    const reader = await LogReader.open(run.path, runId, await run.startFor(fromIndex))
+    const start = await run.startFor(fromIndex)
+    const reader = await LogReader.open(run.path, runId, start)
     if (reader === null) return
     const passed: LogPosition[] = []
     let ahead: Promise<string[] | null> | null = null
@@ -80,6 +83,7 @@ export class FilesLog implements CommitLog {
         this.#lifetime.assertOpen()
         if (texts === null) break
         const first = reader.position.count - texts.length
+        run.passing = passed.at(-1) ?? start
         passed.push(reader.position)
         if (passed.length > 2 * positionsKept) passed.splice(0, positionsKept)
         ahead = readAhead()
@@ -127,14 +131,34 @@ export class FilesLog implements CommitLog {
     })
   }
 
+  async *stored(runId: RunId): AsyncGenerator<StoredPiece> {
+    this.#lifetime.assertOpen()
+    for await (const piece of storedLines(this.#path(runId))) {
+      yield piece
+      this.#lifetime.assertOpen()
+    }
+  }
+
   /** The folder of a run, which its log is in. */
   folderOf(runId: RunId): string {
     return dirname(this.#path(runId))
   }
 
+  /** Bytes of the log, if it ends with that commit; else `null`. */
+  async bytesUpTo(runId: RunId, { index, hash }: LogHead): Promise<number | null> {
+    await this.head(runId)
+    const { count, headHash, end } = this.#run(runId).position
+    return count === index + 1 && headHash === hash ? end : null
+  }
+
   /** Some position a little behind the head, for a later process: see `suggest`. */
   markOf(runId: RunId): LogPosition | null {
     return this.#run(runId).mark
+  }
+
+  /** The nearest position that is known and not behind this commit; `null` if none is. */
+  markBefore(runId: RunId, index: number): LogPosition | null {
+    return this.#run(runId).markBefore(index)
   }
 
   /** How far some process knew the log: reading its end begins there, if what is there is still the same. */

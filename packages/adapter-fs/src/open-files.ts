@@ -3,20 +3,25 @@ import { resolve } from 'node:path'
 import {
   type Adapter,
   type ArtifactStore,
+  type DiagnoseOptions,
   type Diagnosis,
   isRepriseError,
   RepriseError,
+  type RunHistory,
+  type RunSummaries,
   type SnapshotStore,
 } from '@reprise/core/adapter'
 import { fileFailure } from './file-failure.js'
 import { type FileSystemKind, fileSystemKind } from './file-system-kind.js'
 import { FilesArtifacts } from './files-artifacts.js'
 import { diagnoseFiles } from './files-diagnose.js'
+import { FilesHistory } from './files-history.js'
 import { FilesInbox } from './files-inbox.js'
 import { FilesLeases } from './files-leases.js'
 import { FilesLog } from './files-log.js'
 import { FilesQueue } from './files-queue.js'
 import { FilesSnapshots } from './files-snapshots.js'
+import { FilesSummaries } from './files-summaries.js'
 import { checkFormat } from './folder-format.js'
 import { Lifetime } from './lifetime.js'
 import { createFolder } from './sync-folder.js'
@@ -35,6 +40,8 @@ export interface FilesAdapter extends Adapter {
   readonly dir: string
   readonly artifacts: ArtifactStore
   readonly snapshots: SnapshotStore
+  readonly history: RunHistory
+  readonly summaries: RunSummaries
 }
 
 /**
@@ -78,9 +85,11 @@ function filesAdapter(dir: string): FilesAdapter {
     inbox,
     artifacts: new FilesArtifacts(dir, lifetime),
     snapshots: new FilesSnapshots(log, lifetime),
-    diagnose: async (): Promise<Diagnosis> => {
+    history: new FilesHistory(log, lifetime),
+    summaries: new FilesSummaries(dir, log, lifetime),
+    diagnose: async (options?: DiagnoseOptions): Promise<Diagnosis> => {
       lifetime.assertOpen()
-      return await diagnoseFiles(dir)
+      return await diagnoseFiles(dir, options)
     },
     close: () => {
       closing ??= close()

@@ -25,6 +25,10 @@ export class RunLog {
   #recent: string[] = []
   /** Some earlier positions, oldest first. */
   #marks: LogPosition[] = []
+  /** How far some process knew the log, as it was said last: that may be far before everything else that is known. */
+  #suggested: LogPosition = logStart
+  /** Where the piece begins that a reader was given last. */
+  passing: LogPosition = logStart
   #file: AppendFile | null = null
   #turn: Promise<unknown> = Promise.resolve()
   #waiting = 0
@@ -46,16 +50,21 @@ export class RunLog {
     return this.#marks[0] ?? null
   }
 
+  /** The nearest position that is known and not behind this commit; `null` if none is. */
+  markBefore(index: number): LogPosition | null {
+    return this.#nearest(index, [this.passing, ...this.#marks])
+  }
+
   /** `position`: how far the log was known to some process. It is checked before use. */
   suggest(position: LogPosition): void {
+    this.#suggested = position
     if (this.#position.count === 0) this.#setPosition(position)
   }
 
   /** From where to read so that the commit `index` is not missed. */
   async startFor(index: number): Promise<LogPosition> {
-    const known = [this.#position, ...this.#marks].filter(({ count }) => count > 0 && count <= index)
-    const newest = known.reduce((best, each) => (each.count > best.count ? each : best), logStart)
-    return newest.count > 0 && !this.failed && (await holdsHead(this.path, newest)) ? newest : logStart
+    const nearest = this.#nearest(index, [this.#suggested, this.#position, ...this.#marks])
+    return nearest !== null && !this.failed && (await holdsHead(this.path, nearest)) ? nearest : logStart
   }
 
   /** Nobody is using it, and it may be closed without forgetting a failure. */
@@ -223,6 +232,11 @@ export class RunLog {
     if (this.#position.end - (this.#marks.at(-1)?.end ?? 0) < markEveryBytes) return
     this.#marks.push(this.#position)
     if (this.#marks.length > marksMax) this.#marks.shift()
+  }
+
+  #nearest(index: number, known: readonly LogPosition[]): LogPosition | null {
+    const before = known.filter(({ count }) => count > 0 && count <= index)
+    return before.reduce<LogPosition | null>((best, each) => (each.count > (best?.count ?? 0) ? each : best), null)
   }
 
   #recentHashAt(index: number): string | undefined {

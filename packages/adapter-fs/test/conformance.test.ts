@@ -18,7 +18,7 @@ testAdapter(
     name: 'files',
     create,
     teardown,
-    capabilities: { artifacts: true, snapshots: true, earlierWorkers: true },
+    capabilities: { artifacts: true, snapshots: true, summaries: true, earlierWorkers: true },
     ttlMs: 1_500,
   },
   { describe, it, expect },

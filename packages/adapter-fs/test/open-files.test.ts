@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { classifyFileSystem, type FileSystemKind } from '../src/file-system-kind.js'
@@ -98,13 +98,28 @@ describe('the diagnosis', () => {
     const adapter = await openFiles({ dir })
     const { durable, findings } = await adapter.diagnose()
     expect(['os', 'process']).toContain(durable)
-    expect(findings.map(({ name }) => name)).toEqual(['file-system', 'free-space', 'sync-cost', 'watch'])
+    expect(findings.map(({ name }) => name)).toEqual(['file-system', 'free-space', 'sync-cost', 'watch', 'clock'])
     expect(findings.find(({ name }) => name === 'sync-cost')?.figures).toMatchObject({
       fdatasyncMedianMs: expect.any(Number),
       fdatasyncMaxMs: expect.any(Number),
     })
     for (const { level, remedy } of findings) expect(level === 'ok' || remedy !== undefined).toBe(true)
     expect(readdirSync(dir)).toEqual(['FORMAT'])
+    await adapter.close()
+  })
+
+  it('tells that this user may not write there, and what else it found', async () => {
+    const dir = await newFolder()
+    const adapter = await openFiles({ dir })
+    const isRoot = process.geteuid?.() === 0
+    chmodSync(dir, 0o555)
+    if (isRoot) process.seteuid?.(65_534)
+    const { findings } = await adapter.diagnose().finally(() => {
+      if (isRoot) process.seteuid?.(0)
+      chmodSync(dir, 0o755)
+    })
+    expect(findings.map(({ name }) => name)).toEqual(['file-system', 'free-space', 'sync-cost'])
+    expect(findings[2]).toMatchObject({ level: 'warning', message: expect.stringContaining(dir) })
     await adapter.close()
   })
 })

@@ -54,10 +54,9 @@ async function startAndLook(
 ): Promise<[ConsumerFeed, number]> {
   const starting = ConsumerFeed.start(connection, { ...options, from: 1 })
   try {
-    const newest = await newestSeq()
-    return [await starting, newest]
+    return await Promise.all([starting, newestSeq()])
   } catch (error) {
-    // Whichever of the two has failed.
+    // Whichever of the two has failed first: without the stream, the other one goes on trying for seconds.
     await starting.then(
       (feed) => feed.close(),
       () => {},

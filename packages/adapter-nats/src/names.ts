@@ -43,6 +43,10 @@ export interface Names {
   /** Which upload is the newest snapshot of the run: the last message. */
   snapshotSubject(runId: RunId): string
   snapshotChunksSubject(runId: RunId, upload: string): string
+  /** What a list of runs says about each, a cache. */
+  readonly summariesStream: string
+  readonly summariesSubjects: string
+  summarySubject(runId: RunId): string
 }
 
 export function namesOf(prefix: string): Names {
@@ -71,6 +75,9 @@ export function namesOf(prefix: string): Names {
     snapshotsOf: (runId) => `${prefix}.snapshots.${encodeToken(runId)}.>`,
     snapshotSubject: (runId) => `${prefix}.snapshots.${encodeToken(runId)}.newest`,
     snapshotChunksSubject: (runId, upload) => `${prefix}.snapshots.${encodeToken(runId)}.chunk.${upload}`,
+    summariesStream: `${prefix}-summaries`,
+    summariesSubjects: `${prefix}.summaries.*`,
+    summarySubject: (runId) => `${prefix}.summaries.${encodeToken(runId)}`,
   }
 }
 

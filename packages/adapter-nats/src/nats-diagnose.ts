@@ -1,8 +1,9 @@
 import type { JetStreamAccountStats } from '@nats-io/jetstream'
-import { type Diagnosis, type Finding, isRepriseError } from '@reprise/core/adapter'
+import { type DiagnoseOptions, type Diagnosis, type Finding, isRepriseError } from '@reprise/core/adapter'
 import type { Names } from './names.js'
 import type { NatsConnection } from './nats-connection.js'
-import { versionMin } from './server-requirements.js'
+import { isOlder, versionMin } from './server-requirements.js'
+import { getMessage } from './stored-message.js'
 import { findStream } from './streams.js'
 
 const publishes = 20
@@ -11,9 +12,18 @@ const payloadBytesUsual = 1024 * 1024
 const slowPublishMs = 100
 const replicasForFailover = 3
 const fullShare = 0.9
+/** The first that can be told how often to sync. */
+const syncIntervalSince = '2.10.0'
+/** Deadlines and ages that somebody reads are off by as much. */
+const clockSkewMaxMs = 1_000
 
 /** Looks at the server and measures it. Takes some tens of milliseconds; the key that it writes for that stays. */
-export async function diagnoseNats(connection: NatsConnection, names: Names): Promise<Diagnosis> {
+export async function diagnoseNats(
+  connection: NatsConnection,
+  names: Names,
+  direct: boolean,
+  { measure = true }: DiagnoseOptions = {},
+): Promise<Diagnosis> {
   // Unknown is not more than one: this user may not look.
   let replicas = 1
   const findings = [
@@ -21,9 +31,12 @@ export async function diagnoseNats(connection: NatsConnection, names: Names): Pr
     onPayload(connection),
     await orDenied('jetstream', () => onAccount(connection)),
     await orDenied('log-stream', () => onLogStream(connection, names, (count) => (replicas = count))),
-    onSync(replicas),
-    await orDenied('publish-cost', () => onPublish(connection, names)),
+    onSync(replicas, connection.client.info?.version),
   ]
+  if (measure) {
+    findings.push(await orDenied('publish-cost', () => onPublish(connection, names)))
+    findings.push(await orDenied('clock', () => onClock(connection, names, direct)))
+  }
   return { adapter: 'nats', durable: replicas >= replicasForFailover ? 'failover' : 'process', findings }
 }
 
@@ -84,7 +97,7 @@ async function onLogStream(
 }
 
 /** No server tells its clients how often it syncs. */
-function onSync(replicas: number): Finding {
+function onSync(replicas: number, version = versionMin): Finding {
   if (replicas >= replicasForFailover) {
     const message = `${replicas} servers have a commit before it is acknowledged: it survives the loss of a minority.`
     return { name: 'sync', level: 'ok', message }
@@ -94,8 +107,9 @@ function onSync(replicas: number): Finding {
     level: 'warning',
     message:
       'The server syncs its files every 2 minutes unless it is told otherwise, and does not tell how often: a commit survives a crash of the server, not one of its machine.',
-    remedy:
-      'From nats-server 2.10, set sync_interval: always in its jetstream block; or use a cluster and replicas: 3.',
+    remedy: isOlder(version, syncIntervalSince)
+      ? `nats-server ${version} cannot sync more often, and does not start with sync_interval in its configuration: update to 2.10 or later and set sync_interval: always in its jetstream block; or use a cluster and replicas: 3.`
+      : 'Set sync_interval: always in its jetstream block; or use a cluster and replicas: 3.',
   }
 }
 
@@ -112,6 +126,30 @@ async function onPublish(connection: NatsConnection, names: Names): Promise<Find
   if (figures.publishMedianMs <= slowPublishMs) return { name: 'publish-cost', level: 'ok', message, figures }
   const remedy = 'Every commit waits so long: use a server that is nearer, or less loaded.'
   return { name: 'publish-cost', level: 'warning', message, remedy, figures }
+}
+
+/** By the time that the server gives a message. */
+async function onClock(connection: NatsConnection, names: Names, direct: boolean): Promise<Finding> {
+  const doing = 'Asking for the time of the server'
+  const before = Date.now()
+  await connection.publish(names.clockSubject, '', { doing })
+  const stored = await getMessage(
+    connection,
+    { stream: names.leasesStream, direct },
+    { lastOf: names.clockSubject },
+    doing,
+  )
+  const after = Date.now()
+  const serverMs = stored === null ? before : Math.round(Date.parse(stored.time))
+  const skewMs = serverMs < before ? serverMs - before : Math.max(0, serverMs - after)
+  const figures = { clockSkewMs: skewMs }
+  if (Math.abs(skewMs) <= clockSkewMaxMs) {
+    return { name: 'clock', level: 'ok', message: `The server's clock is ${skewMs} ms off ours.`, figures }
+  }
+  const message = `The server's clock is ${skewMs} ms off ours: times in logs and the ages of leases are told by different clocks.`
+  const remedy =
+    'Let all machines follow the same time server (NTP). Nothing is lost by it: who holds a run is decided by the log.'
+  return { name: 'clock', level: 'warning', message, remedy, figures }
 }
 
 async function orDenied(name: string, look: () => Promise<Finding>): Promise<Finding> {

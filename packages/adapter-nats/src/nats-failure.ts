@@ -54,7 +54,7 @@ export interface Asked {
 export function requestFailure(error: unknown, { doing, subject, timeoutMs }: Asked): RepriseError {
   const { reason, name } = rootOf(error)
   if (name === 'NoResponders') {
-    const message = `${doing} failed: nothing on the server listens to "${subject}". The stream or consumer was deleted, or JetStream is off or has no leader yet. Look with "nats stream ls"; a stream is made again when the adapter is opened again, without its content.`
+    const message = `${doing} failed: nothing on the server listens to "${subject}". Nothing has been kept there under this prefix yet, or the stream or consumer was deleted, or JetStream is off or has no leader yet. Look with "nats stream ls"; a stream is made again when the adapter is opened again, without its content.`
     return new NatsFailure('nobody-there', message, { subject, cause: error })
   }
   if (name === 'PermissionViolationError') {
@@ -99,7 +99,8 @@ const remedies: Readonly<Record<number, string>> = {
   10028: 'The server has no room left: free some space, then try again.',
   10039: 'Enable JetStream for this account.',
   10047: 'The server has no room left: give JetStream more storage (max_file_store), then try again.',
-  10059: 'Somebody deleted the stream: restore it from a backup, or open the adapter again for an empty one.',
+  10059:
+    'Either nothing has been kept on this server under this prefix yet: look at the address and the prefix. Or somebody deleted the stream: restore it from a backup, or open the adapter again for an empty one.',
   10074: 'The server is not part of a cluster that could keep so many replicas: open with replicas: 1.',
   10076: 'Start the server with JetStream: nats-server -js -sd <folder>.',
   10077: 'The stream is full: take its max_bytes and max_msgs away.',

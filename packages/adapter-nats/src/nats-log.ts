@@ -6,6 +6,7 @@ import {
   type LogHead,
   type RunId,
   readRecordShape,
+  type StoredPiece,
 } from '@reprise/core/adapter'
 import { appendCommit, removeRun } from './append-commit.js'
 import { CommitReader } from './commit-reader.js'
@@ -14,6 +15,7 @@ import { type CommitEntry, corrupt, readEntry, readText } from './log-entry.js'
 import { decodeToken, type Names } from './names.js'
 import type { NatsConnection } from './nats-connection.js'
 import { RunSubjects } from './run-subjects.js'
+import { storedMessages } from './stored-messages.js'
 
 interface Newest {
   readonly entry: CommitEntry
@@ -24,6 +26,7 @@ interface Newest {
 export class NatsLog implements CommitLog {
   readonly #connection: NatsConnection
   readonly #names: Names
+  readonly #direct: boolean
   readonly #runs: RunSubjects
   readonly #forget: (runId: RunId) => Promise<void>
 
@@ -31,6 +34,7 @@ export class NatsLog implements CommitLog {
   constructor(connection: NatsConnection, names: Names, direct: boolean, forget: (runId: RunId) => Promise<void>) {
     this.#connection = connection
     this.#names = names
+    this.#direct = direct
     this.#runs = new RunSubjects(connection, names, direct)
     this.#forget = forget
   }
@@ -87,8 +91,12 @@ export class NatsLog implements CommitLog {
     }
   }
 
-  /** One consumer over the newest message of each run, headers only. */
   async *list(prefix = ''): AsyncGenerator<RunId> {
+    for await (const { runId } of this.heads(prefix)) yield runId
+  }
+
+  /** The newest commit of each run that there is, by its header. One consumer, headers only. */
+  async *heads(prefix = ''): AsyncGenerator<{ readonly runId: RunId; readonly entry: CommitEntry }> {
     this.#connection.assertOpen()
     const options = {
       stream: this.#names.logStream,
@@ -98,7 +106,9 @@ export class NatsLog implements CommitLog {
     }
     for await (const message of lastOfEach(this.#connection, options)) {
       const runId = decodeToken(message.subject.slice(message.subject.lastIndexOf('.') + 1)) as RunId | null
-      if (runId?.startsWith(prefix) && readEntry(message, runId).kind === 'commit') yield runId
+      if (!runId?.startsWith(prefix)) continue
+      const entry = readEntry(message, runId)
+      if (entry.kind === 'commit') yield { runId, entry }
     }
   }
 
@@ -112,6 +122,12 @@ export class NatsLog implements CommitLog {
     await removeRun(this.#connection, this.#names, this.#runs, runId, last.entry, age)
     // The run is gone by now. Messages that stay behind are in nobody's way.
     await this.#forget(runId).catch(() => {})
+  }
+
+  async *stored(runId: RunId): AsyncGenerator<StoredPiece> {
+    this.#connection.assertOpen()
+    const subject = this.#names.logSubject(runId)
+    yield* storedMessages(this.#connection, { stream: this.#names.logStream, direct: this.#direct }, subject, runId)
   }
 
   /** `LOG_CORRUPT` if what its header says is not what its text is: what is done next hangs on the header. */

@@ -1,23 +1,47 @@
-import type { Adapter, ArtifactStore, Diagnosis, SnapshotStore } from '@reprise/core/adapter'
+import type {
+  Adapter,
+  ArtifactStore,
+  DiagnoseOptions,
+  Diagnosis,
+  RunSummaries,
+  SnapshotStore,
+} from '@reprise/core/adapter'
 import { type Names, namesOf } from './names.js'
 import { NatsArtifacts } from './nats-artifacts.js'
 import { NatsConnection } from './nats-connection.js'
 import { diagnoseNats } from './nats-diagnose.js'
+import { isNatsFailure } from './nats-failure.js'
 import { NatsInbox } from './nats-inbox.js'
 import { NatsLeases } from './nats-leases.js'
 import { NatsLog } from './nats-log.js'
 import { NatsSnapshots } from './nats-snapshots.js'
+import { NatsSummaries } from './nats-summaries.js'
 import { type NatsOptions, type OpenNatsOptions, readOptions } from './open-options.js'
 import { natsQueue } from './queue/nats-queue.js'
 import { tasksStream } from './queue/tasks-stream.js'
 import { checkServer, explainNoJetStream } from './server-requirements.js'
-import { artifactsStream, ensureStream, inboxStream, leasesStream, logStream, snapshotsStream } from './streams.js'
+import {
+  artifactsStream,
+  ensureStream,
+  findStream,
+  inboxStream,
+  leasesStream,
+  logStream,
+  snapshotsStream,
+  summariesStream,
+} from './streams.js'
 
 /** Everything in the streams of one JetStream account, shared by all processes that open the same prefix. */
 export interface NatsAdapter extends Adapter {
   readonly name: 'nats'
   readonly artifacts: ArtifactStore
   readonly snapshots: SnapshotStore
+  readonly summaries: RunSummaries
+  /**
+   * Whether there is a stream for logs under this prefix: without one, nothing was ever opened here with
+   * `createStreams`. `null`: this user may not look. `UNSAFE_SERVER` if the server has no JetStream.
+   */
+  hasLogs(): Promise<boolean | null>
 }
 
 /**
@@ -40,10 +64,20 @@ export async function openNats(given: OpenNatsOptions): Promise<NatsAdapter> {
 }
 
 async function ensureStreams(connection: NatsConnection, names: Names, options: NatsOptions): Promise<void> {
-  const streams = [logStream, inboxStream, leasesStream, artifactsStream, snapshotsStream, tasksStream]
+  const beside = [artifactsStream, snapshotsStream, summariesStream]
+  const streams = [logStream, inboxStream, leasesStream, ...beside, tasksStream]
   const results = await Promise.allSettled(streams.map((wanted) => ensureStream(connection, wanted(names, options))))
   const failed = results.find((result) => result.status === 'rejected')
   if (failed !== undefined) throw failed.reason
+}
+
+async function hasLogs(connection: NatsConnection, names: Names): Promise<boolean | null> {
+  try {
+    return (await findStream(connection, names.logStream)) !== null
+  } catch (error) {
+    if (isNatsFailure(error, 'forbidden')) return null
+    throw explainNoJetStream(error)
+  }
 }
 
 function natsAdapter(connection: NatsConnection, names: Names, options: NatsOptions): NatsAdapter {
@@ -53,9 +87,10 @@ function natsAdapter(connection: NatsConnection, names: Names, options: NatsOpti
   const inbox = new NatsInbox(connection, names, direct)
   const queue = natsQueue({ connection, names, replicas, createStreams })
   const log = new NatsLog(connection, names, direct, async (runId) => {
-    await Promise.allSettled([inbox.forget(runId), snapshots.forget(runId)])
+    await Promise.allSettled([inbox.forget(runId), snapshots.forget(runId), summaries.forget(runId)])
   })
   const snapshots = new NatsSnapshots(connection, names, direct, (runId) => log.head(runId))
+  const summaries = new NatsSummaries(connection, names, direct, log)
   let closing: Promise<void> | null = null
   const close = async (): Promise<void> => {
     // Both have something to give back or to trim, which needs the connection.
@@ -70,9 +105,14 @@ function natsAdapter(connection: NatsConnection, names: Names, options: NatsOpti
     inbox,
     artifacts: new NatsArtifacts(connection, names, direct, artifactBytesMax),
     snapshots,
-    diagnose: async (): Promise<Diagnosis> => {
+    summaries,
+    diagnose: async (options?: DiagnoseOptions): Promise<Diagnosis> => {
       connection.assertOpen()
-      return await diagnoseNats(connection, names)
+      return await diagnoseNats(connection, names, direct, options)
+    },
+    hasLogs: async () => {
+      connection.assertOpen()
+      return await hasLogs(connection, names)
     },
     close: () => {
       closing ??= close()

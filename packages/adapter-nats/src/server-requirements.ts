@@ -49,7 +49,7 @@ export function explainNoJetStream(error: unknown): unknown {
   return new RepriseError('UNSAFE_SERVER', message, { cause: error })
 }
 
-function isOlder(version: string, than: string): boolean {
+export function isOlder(version: string, than: string): boolean {
   const parts = (text: string): number[] => text.split(/[.-]/, 3).map((part) => Number.parseInt(part, 10) || 0)
   const [mine, theirs] = [parts(version), parts(than)]
   for (const at of [0, 1, 2]) {

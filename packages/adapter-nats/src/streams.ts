@@ -78,6 +78,14 @@ export const snapshotsStream = (names: Names, settings: StreamSettings): WantedS
   max_age: snapshotAgeMaxMs * 1e6,
 })
 
+/** One text for each run. A cache: it may be purged at any time. */
+export const summariesStream = (names: Names, settings: StreamSettings): WantedStream => ({
+  ...common(settings),
+  name: names.summariesStream,
+  subjects: [names.summariesSubjects],
+  max_msgs_per_subject: 1,
+})
+
 /** While a cluster makes a stream for somebody else, nobody answers for it. */
 const looksMax = 3
 

@@ -32,6 +32,8 @@ const rolesOf = (prefix: string, lane = 'default'): Readonly<Record<Role, Permis
       ...reads(`${prefix}-snapshots`),
       `$JS.API.STREAM.PURGE.${prefix}-snapshots`,
       `${prefix}.snapshots.>`,
+      `$JS.API.STREAM.PURGE.${prefix}-summaries`,
+      `${prefix}.summaries.*`,
       // Delivery.
       `${prefix}.tasks.>`,
       // A lane's consumer is made with the first offer there, and when a worker says that it is missing.
@@ -73,6 +75,8 @@ const rolesOf = (prefix: string, lane = 'default'): Readonly<Record<Role, Permis
       `$KV.${prefix}-leases.=clock`,
       ...reads(`${prefix}-artifacts`),
       ...reads(`${prefix}-snapshots`),
+      ...reads(`${prefix}-summaries`),
+      ...follows(`${prefix}-summaries`),
     ],
     subscribe: ['_INBOX_inspector.>'],
   },

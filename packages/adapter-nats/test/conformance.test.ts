@@ -21,6 +21,6 @@ const create = async () => {
 const teardown = ({ servers, prefix }: { servers: string; prefix: string }) => removeStreams(servers, prefix)
 
 testAdapter(
-  { name: 'nats', create, teardown, capabilities: { artifacts: true, snapshots: true }, ttlMs: 1_500 },
+  { name: 'nats', create, teardown, capabilities: { artifacts: true, snapshots: true, summaries: true }, ttlMs: 1_500 },
   { describe, it, expect },
 )

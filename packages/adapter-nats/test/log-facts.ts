@@ -10,7 +10,7 @@ import {
 import { encodeCommit, genesisHash } from '@reprise/core/testing'
 import { type FaultProxy, startNats, startProxy, type TestServer } from '@reprise/test-servers'
 import { onTestFinished } from 'vitest'
-import { openNats } from '../src/index.js'
+import { type NatsAdapter, openNats } from '../src/index.js'
 import type { OpenNatsOptions } from '../src/open-options.js'
 import { uniquePrefix } from './nats-facts.js'
 
@@ -71,7 +71,7 @@ export async function scene(): Promise<Scene> {
 }
 
 /** Opens an adapter that is closed with the test. */
-export async function open(options: OpenNatsOptions): Promise<Adapter> {
+export async function open(options: OpenNatsOptions): Promise<NatsAdapter> {
   const adapter = await openNats(options)
   onTestFinished(() => adapter.close())
   return adapter

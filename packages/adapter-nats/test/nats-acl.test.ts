@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { headers } from '@nats-io/transport-node'
 import { openRun, sendCommand, taskChain } from '@reprise/core'
-import { type Adapter, isRepriseError, type TaskId } from '@reprise/core/adapter'
+import { type Adapter, isRepriseError, type RunSummaries, type TaskId } from '@reprise/core/adapter'
 import { startNats, type TestServer } from '@reprise/test-servers'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { openNats } from '../src/index.js'
+import { type NatsAdapter, openNats } from '../src/index.js'
 import { authorization, connectionOf, passwordOf, permissionsText, type Role, roles } from './acl-roles.js'
 import {
   appendAll,
@@ -38,13 +38,18 @@ afterAll(async () => {
   await server.stop()
 })
 
-const openAs = (role: Role): Promise<Adapter> =>
+const openAs = (role: Role): Promise<NatsAdapter> =>
   open({ servers: server.url, prefix, createStreams: false, connection: connectionOf(role) })
 
 const source = async function* (text: string): AsyncIterable<Uint8Array> {
   yield Buffer.from(text)
 }
 const holder = { id: 'someone', host: 'elsewhere', pid: 1 }
+
+const summariesOf = ({ summaries }: Adapter): RunSummaries => {
+  if (summaries === undefined) throw new Error('There are no summaries.')
+  return summaries
+}
 
 /** Whether the server let it not pass, and the error says so. */
 async function isForbidden(call: () => Promise<unknown>): Promise<boolean> {
@@ -116,6 +121,41 @@ describe('least privilege', () => {
       expect(await isForbidden(() => all(snapshots.load(kept)))).toBe(true)
       expect(await isForbidden(() => snapshots.save(kept, pieces('forged')))).toBe(true)
     }
+  })
+
+  it('lets coordinators keep summaries, inspectors list them, and nobody else', async () => {
+    const [coordinator, inspector] = [await openAs('coordinator'), await openAs('inspector')]
+    const summarized = 'summarized' as typeof run
+    const [first, last] = closedHistory(2) as [ReturnType<typeof history>[number], ReturnType<typeof history>[number]]
+    const summaryOf = async () => (await all(summariesOf(inspector).list(summarized))).flat()
+    await coordinator.log.append(summarized, first)
+    await summariesOf(coordinator).put(summarized, first, 'first')
+    expect(await summaryOf()).toEqual([{ runId: summarized, summary: 'first' }])
+    for (const role of ['worker', 'sender', 'inspector'] as const) {
+      const adapter = await openAs(role)
+      expect(await isForbidden(() => summariesOf(adapter).put(summarized, first, 'forged'))).toBe(true)
+      if (role !== 'inspector') expect(await isForbidden(() => all(summariesOf(adapter).list()))).toBe(true)
+    }
+    await coordinator.log.append(summarized, last)
+    expect(await summaryOf()).toEqual([{ runId: summarized, summary: null }])
+    await summariesOf(coordinator).put(summarized, last, 'last')
+    expect(await summaryOf()).toEqual([{ runId: summarized, summary: 'last' }])
+    await coordinator.log.remove(summarized)
+    // What was purged, which needs a right of its own, is not there any more.
+    const messages = await withNats(
+      server.url,
+      async (client) => {
+        const answer = await client.request(`$JS.API.STREAM.INFO.${prefix}-summaries`)
+        return answer.json<{ state: { messages: number } }>().state.messages
+      },
+      { user: 'admin', pass: passwordOf('admin') },
+    )
+    expect([await summaryOf(), messages]).toEqual([[], 0])
+  })
+
+  it('lets coordinators and inspectors see whether there are logs, and tells others that they may not look', async () => {
+    const seen = await Promise.all(roles.map(async (role) => [role, await (await openAs(role)).hasLogs()]))
+    expect(Object.fromEntries(seen)).toEqual({ coordinator: true, inspector: true, worker: null, sender: null })
   })
 
   it('is what the README lists', () => {

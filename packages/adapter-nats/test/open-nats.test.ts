@@ -4,6 +4,7 @@ import { createServer, type Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { jetstreamManager } from '@nats-io/jetstream'
+import { listRuns } from '@reprise/core/replay'
 import { startNats, type TestServer } from '@reprise/test-servers'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { openNats } from '../src/index.js'
@@ -179,9 +180,27 @@ describe('opening', () => {
     const adapter = await open(place())
     const { durable, findings } = await adapter.diagnose()
     expect(durable).toBe('process')
-    const names = ['server', 'max-payload', 'jetstream', 'log-stream', 'sync', 'publish-cost']
+    const names = ['server', 'max-payload', 'jetstream', 'log-stream', 'sync', 'publish-cost', 'clock']
     expect(findings.map(({ name }) => name)).toEqual(names)
     expect(findings.filter(({ level }) => level === 'problem')).toEqual([])
+  })
+
+  it('lists runs by their logs, and fails to list leases, where the stream of the others was deleted or never made', async () => {
+    const options = place()
+    const adapter = await open(options)
+    await appendAll(adapter.log, history(1))
+    await withNats(options.servers, async (client) => {
+      const manager = await jetstreamManager(client)
+      await manager.streams.delete(`${options.prefix}-summaries`)
+      const rows: unknown[] = []
+      for await (const { runId, source } of listRuns(adapter)) rows.push([runId, source])
+      expect(rows).toEqual([['run-1', 'log']])
+      await manager.streams.delete(`KV_${options.prefix}-leases`)
+    })
+    const listing = async () => {
+      for await (const _ of adapter.leases.holders('run/')) expect.fail('There are none.')
+    }
+    expect(await failureOf(listing)).toMatchObject({ code: 'ADAPTER_UNAVAILABLE' })
   })
 
   it('lets its process end once it is closed', async () => {

@@ -27,6 +27,8 @@ export interface RedisKeys {
   snapshot(runId: string): string
   /** The same while it is being made. */
   snapshotUpload(runId: string, uploadId: string): string
+  /** Hash: what a list of runs says about it, and of which commit that is. */
+  summary(runId: string): string
   /** Hash: one lease. */
   lease(name: string): string
   /** String, JSON: where the bytes with a digest are. */
@@ -56,6 +58,7 @@ export function redisKeys(prefix: string): RedisKeys {
     inbox: (runId) => `${tag('run', runId)}:inbox`,
     snapshot: (runId) => `${tag('run', runId)}:snapshot`,
     snapshotUpload: (runId, uploadId) => `${tag('run', runId)}:snapshot:${uploadId}`,
+    summary: (runId) => `${tag('run', runId)}:summary`,
     leases: `{${prefix}:leases}`,
     lease: (name) => tag('lease', name),
     artifact: (sha256) => tag('artifact', sha256),

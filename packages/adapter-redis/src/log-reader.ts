@@ -1,4 +1,4 @@
-import { RepriseError, type RunId } from '@reprise/core/adapter'
+import { RepriseError, type RunId, type StoredPiece } from '@reprise/core/adapter'
 import type { AdapterParts } from './adapter-parts.js'
 import { lookScript } from './log-scripts.js'
 import { asArray, asBuffer, asNumber, asText, strictText } from './redis-reply.js'
@@ -12,6 +12,8 @@ const batchBytes = 1024 * 1024
 const batchBytesMax = 4 * 1024 * 1024
 /** Commits in one batch. A reply has 128 MiB if as many small ones are followed by the largest that there can be. */
 const batchCommitsMax = 256
+/** Entries in one reply when everything is wanted: 8 MiB if all are of the largest size. */
+const storedCount = 16
 const toHead = -1
 
 export interface Look {
@@ -124,6 +126,22 @@ export class LogReader {
     }
     if (texts.length < wanted) throw missing(runId, from + texts.length)
     return { texts, bytes, largest }
+  }
+
+  /** Every entry of the stream, whatever it holds. */
+  async *stored(runId: RunId): AsyncGenerator<StoredPiece> {
+    const { connection, keys, lifetime } = this.#parts
+    for (let after = '-'; ; ) {
+      const entries = asArray(await connection.call('XRANGE', [keys.log(runId), after, '+', 'COUNT', storedCount]))
+      lifetime.assertOpen()
+      for (const entry of entries) {
+        const [id, fields] = asArray(entry)
+        const bytes = asBuffer(asArray(fields)[1])
+        yield { place: `entry ${asText(id)}`, bytes, length: bytes.length, whole: true }
+        after = `(${asText(id)}`
+      }
+      if (entries.length < storedCount) return
+    }
   }
 
   /** Notes a commit that was read some other way. */

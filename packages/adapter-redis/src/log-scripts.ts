@@ -105,10 +105,10 @@ return reply
 )
 
 /**
- * Removes the log, the inbox and the snapshot of a run, if its head still is the one that the caller has judged. The head stays for
+ * Removes the log, the inbox, the snapshot and the summary of a run, if its head still is the one that the caller has judged. The head stays for
  * a while, one generation older, so that who has seen the log can tell that it was removed, not lost.
  *
- *   KEYS[1] log  KEYS[2] head  KEYS[3] inbox  KEYS[4] snapshot
+ *   KEYS[1] log  KEYS[2] head  KEYS[3] inbox  KEYS[4] snapshot  KEYS[5] summary
  *   ARGV[1] generation, ARGV[2] index, ARGV[3] hash of that head, ARGV[4] milliseconds for which it stays
  *   reply 1, or 0: the head is another, nothing was changed
  */
@@ -117,7 +117,7 @@ export const removeScript = luaScript(
   `
 local found = redis.call('HMGET', KEYS[2], 'index', 'hash', 'generation')
 if found[1] ~= ARGV[2] or found[2] ~= ARGV[3] or (found[3] or '0') ~= ARGV[1] then return 0 end
-redis.call('UNLINK', KEYS[1], KEYS[3], KEYS[4])
+redis.call('UNLINK', KEYS[1], KEYS[3], KEYS[4], KEYS[5])
 redis.call('HSET', KEYS[2], 'index', '-1', 'hash', '')
 redis.call('HINCRBY', KEYS[2], 'generation', 1)
 redis.call('PEXPIRE', KEYS[2], ARGV[4])

@@ -1,4 +1,11 @@
-import type { Adapter, ArtifactStore, Diagnosis, SnapshotStore } from '@reprise/core/adapter'
+import type {
+  Adapter,
+  ArtifactStore,
+  DiagnoseOptions,
+  Diagnosis,
+  RunSummaries,
+  SnapshotStore,
+} from '@reprise/core/adapter'
 import type { AdapterParts } from './adapter-parts.js'
 import { checkServers } from './check-server.js'
 import { requireDurability } from './durability.js'
@@ -14,6 +21,8 @@ import { RedisLeases } from './redis-leases.js'
 import { RedisLog } from './redis-log.js'
 import { checkOptions, type OpenRedisOptions } from './redis-options.js'
 import { RedisSnapshots } from './redis-snapshots.js'
+import { RedisSummaries } from './redis-summaries.js'
+import { RunRegistry } from './run-registry.js'
 import { readServerFacts } from './server-facts.js'
 
 /** Everything on one Redis server or cluster, shared by all processes that open it with the same prefix. */
@@ -22,6 +31,7 @@ export interface RedisAdapter extends Adapter {
   readonly prefix: string
   readonly artifacts: ArtifactStore
   readonly snapshots: SnapshotStore
+  readonly summaries: RunSummaries
 }
 
 /**
@@ -50,7 +60,8 @@ export async function openRedis(options: OpenRedisOptions): Promise<RedisAdapter
 
 function redisAdapter(parts: AdapterParts, artifactBytesMax: number): RedisAdapter {
   const { lifetime, connection, keys } = parts
-  const log = new RedisLog(parts)
+  const registry = new RunRegistry(parts)
+  const log = new RedisLog(parts, registry)
   const queue = new RedisQueue(parts)
   const inbox = new RedisInbox(parts)
   let closing: Promise<void> | null = null
@@ -72,9 +83,10 @@ function redisAdapter(parts: AdapterParts, artifactBytesMax: number): RedisAdapt
     inbox,
     artifacts: new RedisArtifacts(parts, artifactBytesMax),
     snapshots: new RedisSnapshots(parts),
-    diagnose: async (): Promise<Diagnosis> => {
+    summaries: new RedisSummaries(parts, registry),
+    diagnose: async (options?: DiagnoseOptions): Promise<Diagnosis> => {
       lifetime.assertOpen()
-      return await diagnoseRedis(parts)
+      return await diagnoseRedis(parts, options)
     },
     close: () => {
       closing ??= close()

@@ -5,6 +5,7 @@ import {
   checkRemovable,
   type LogHead,
   type RunId,
+  type StoredPiece,
   versionConflict,
 } from '@reprise/core/adapter'
 import type { AdapterParts } from './adapter-parts.js'
@@ -12,7 +13,7 @@ import { LogReader } from './log-reader.js'
 import { appendScript, removeScript } from './log-scripts.js'
 import { LogTails } from './log-tails.js'
 import { asArray, asNumber, asText } from './redis-reply.js'
-import { RunRegistry } from './run-registry.js'
+import type { RunRegistry } from './run-registry.js'
 import { logFailure, SeenHeads } from './seen-heads.js'
 
 /** How long it can be told that a log was removed and not lost. */
@@ -26,11 +27,11 @@ export class RedisLog implements CommitLog {
   readonly #tails: LogTails
   readonly #registry: RunRegistry
 
-  constructor(parts: AdapterParts) {
+  constructor(parts: AdapterParts, registry: RunRegistry) {
     this.#parts = parts
     this.#reader = new LogReader(parts, this.#seen)
     this.#tails = new LogTails(parts, this.#reader)
-    this.#registry = new RunRegistry(parts)
+    this.#registry = registry
   }
 
   async append(runId: RunId, record: CommitRecord): Promise<void> {
@@ -84,7 +85,7 @@ export class RedisLog implements CommitLog {
       checkRemovable(runId, last)
       const removed = await connection.script(
         removeScript,
-        [keys.log(runId), keys.head(runId), keys.inbox(runId), keys.snapshot(runId)],
+        [keys.log(runId), keys.head(runId), keys.inbox(runId), keys.snapshot(runId), keys.summary(runId)],
         [head.generation, head.index, head.hash, removedHeadMs],
       )
       if (removed !== 1) continue
@@ -92,6 +93,11 @@ export class RedisLog implements CommitLog {
       break
     }
     await this.#registry.forget(runId)
+  }
+
+  async *stored(runId: RunId): AsyncGenerator<StoredPiece> {
+    this.#parts.lifetime.assertOpen()
+    yield* this.#reader.stored(runId)
   }
 
   /** Ends the connections of watches. After the lifetime has ended. */

@@ -24,22 +24,30 @@ export class RunRegistry {
     return result
   }
 
-  /** One round trip for a page of names, and one for a look at all of their logs. */
-  async *list(prefix: string): AsyncGenerator<RunId> {
-    const { connection, keys, lifetime } = this.#parts
+  /** Names of runs that may have a log, a round trip for each page. */
+  async *pages(prefix: string): AsyncGenerator<string[]> {
+    const { connection, keys } = this.#parts
     // No UTF-8 text has a byte of 255.
     const end = Buffer.concat([Buffer.from(`(${prefix}`), Buffer.from([0xff])])
     for (let from = `[${prefix}`; ; ) {
       const reply = await connection.call('ZRANGE', [keys.runs, from, end, 'BYLEX', 'LIMIT', 0, pageSize])
       const names = asArray(reply).map(asText)
+      yield names
+      const last = names.at(-1)
+      if (last === undefined || names.length < pageSize) return
+      from = `(${last}`
+    }
+  }
+
+  /** A page of names, and one round trip for a look at all of their logs. */
+  async *list(prefix: string): AsyncGenerator<RunId> {
+    const { connection, keys, lifetime } = this.#parts
+    for await (const names of this.pages(prefix)) {
       const found = await Promise.all(names.map((name) => connection.call('EXISTS', [keys.log(name)])))
       for (const [i, name] of names.entries()) {
         lifetime.assertOpen()
         if (found[i] === 1) yield name as RunId
       }
-      const last = names.at(-1)
-      if (last === undefined || names.length < pageSize) return
-      from = `(${last}`
     }
   }
 

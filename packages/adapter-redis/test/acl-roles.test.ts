@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { openRun, taskChain } from '@reprise/core'
-import type { CommitRecord, Offer, TaskId } from '@reprise/core/adapter'
+import type { CommitRecord, LogHead, Offer, TaskId } from '@reprise/core/adapter'
 import { Redis } from 'ioredis'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { redisKeys } from '../src/keys.js'
@@ -57,6 +57,7 @@ async function furnish() {
   await adapter.queue.offer([offer('waiting')])
   await adapter.leases.acquire('run/run-1', holder, 60_000)
   await adapter.snapshots.save(run, inPieces('the first'))
+  await adapter.summaries.put(run, history(2)[1] as CommitRecord, 'of two')
   const artifact = await adapter.artifacts.put(bytes('content'), 100)
   return { adapter, artifact }
 }
@@ -64,7 +65,7 @@ async function furnish() {
 describe('a user with least privilege', () => {
   it('coordinates', async () => {
     const { artifact } = await furnish()
-    const { log, inbox, leases, queue, artifacts, snapshots, diagnose } = await openAs('coordinator')
+    const { log, inbox, leases, queue, artifacts, snapshots, summaries, diagnose } = await openAs('coordinator')
     expect(await inbox.peek(run, 10)).toEqual([message(1)])
     const records = history(4)
     await appendAll(log, run, records)
@@ -107,6 +108,9 @@ describe('a user with least privilege', () => {
     expect(await collect(log.list())).toEqual([run])
     await snapshots.save(run, inPieces('the newest'))
     expect(await collect(snapshots.load(run))).toEqual(['the newest'])
+    const head = (await log.head(run)) as LogHead
+    await summaries.put(run, head, 'the summary')
+    expect(await collect(summaries.list())).toEqual([[{ runId: run, summary: 'the summary' }]])
     await log.remove(run)
     expect(await codeOf(() => snapshots.save(run, inPieces('late')))).toBe('RUN_UNKNOWN')
     expect(await collect(log.list())).toEqual([])
@@ -154,7 +158,8 @@ describe('a user with least privilege', () => {
 
   it('inspects', async () => {
     const { adapter, artifact } = await furnish()
-    const { log, inbox, leases, queue, artifacts, snapshots, diagnose } = await openAs('inspector')
+    const { log, inbox, leases, queue, artifacts, snapshots, summaries, diagnose } = await openAs('inspector')
+    expect(await collect(summaries.list())).toEqual([[{ runId: run, summary: 'of two' }]])
     expect(await collect(snapshots.load(run))).toEqual(['the first'])
     expect(await inbox.peek(run, 10)).toEqual([message(1)])
     expect((await readAll(log, run)).length).toBe(2)
@@ -189,11 +194,13 @@ describe('a user with least privilege', () => {
 
   it('can do nothing else as a worker', async () => {
     const { artifact } = await furnish()
-    const { log, inbox, leases, snapshots } = await openAs('worker')
+    const { log, inbox, leases, snapshots, summaries } = await openAs('worker')
     const controller = new AbortController()
     expect({
       load: await codeOf(() => collect(snapshots.load(run))),
       save: await codeOf(() => snapshots.save(run, inPieces('forged'))),
+      put: await codeOf(() => summaries.put(run, history(2)[1] as CommitRecord, 'forged')),
+      summaries: await codeOf(() => collect(summaries.list())),
       append: await codeOf(() => log.append(run, history(3)[2] as CommitRecord)),
       read: await codeOf(() => readAll(log, run)),
       watch: await codeOf(() => collect(log.watch(run, 0, controller.signal))),
@@ -205,6 +212,8 @@ describe('a user with least privilege', () => {
     }).toEqual({
       load: 'INVALID_INPUT',
       save: 'INVALID_INPUT',
+      put: 'INVALID_INPUT',
+      summaries: 'INVALID_INPUT',
       append: 'INVALID_INPUT',
       read: 'INVALID_INPUT',
       watch: 'INVALID_INPUT',
@@ -221,8 +230,9 @@ describe('a user with least privilege', () => {
     const { adapter } = await furnish()
     const closing = recordAfter(history(2)[1], completedEvent)
     await adapter.log.append(run, closing)
-    const { log, inbox, leases, queue, artifacts, snapshots } = await openAs('inspector')
+    const { log, inbox, leases, queue, artifacts, snapshots, summaries } = await openAs('inspector')
     const codes = [
+      await codeOf(() => summaries.put(run, closing, 'forged')),
       await codeOf(() => snapshots.save(run, inPieces('forged'))),
       await codeOf(() => log.append(run, recordAfter(closing, completedEvent))),
       await codeOf(() => log.remove(run)),

@@ -37,7 +37,7 @@ export const roles = (prefix: string): Readonly<Record<Role, readonly string[]>>
   inspector: [
     'resetchannels',
     '-@all +ping +info',
-    `(${script} +hmget +xlen +xrange +xread +exists ~{${prefix}:run:*}:log ~{${prefix}:run:*}:head)`,
+    `(${script} +hmget +xlen +xrange +xread +exists ~{${prefix}:run:*}:log ~{${prefix}:run:*}:head ~{${prefix}:run:*}:summary)`,
     `(+xrange ~{${prefix}:run:*}:inbox)`,
     `(+hmget ~{${prefix}:run:*}:snapshot)`,
     `(+zrange ~{${prefix}:runs})`,

@@ -40,7 +40,7 @@ testAdapter(
     name: 'redis',
     create,
     teardown,
-    capabilities: { artifacts: true, snapshots: true, earlierWorkers: true },
+    capabilities: { artifacts: true, snapshots: true, summaries: true, earlierWorkers: true },
     ttlMs: 1_500,
   },
   { describe, it, expect },

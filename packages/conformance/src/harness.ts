@@ -24,6 +24,8 @@ export interface Capabilities {
   readonly artifacts: boolean
   /** Whether `adapter.snapshots` is there. Default: it is not. */
   readonly snapshots?: boolean
+  /** Whether `adapter.summaries` is there. Default: it is not. */
+  readonly summaries?: boolean
   /** Whether a delivery names the workers that had its attempt before. Default: it says `null`. */
   readonly earlierWorkers?: boolean
 }

@@ -14,6 +14,7 @@ import { peekSuite } from './suites/peek-suite.js'
 import { queueSuite } from './suites/queue-suite.js'
 import { runsSuite } from './suites/runs-suite.js'
 import { snapshotsSuite } from './suites/snapshots-suite.js'
+import { summariesSuite } from './suites/summaries-suite.js'
 import { watchSuite } from './suites/watch-suite.js'
 
 const suites: readonly ((suite: Suite) => void)[] = [
@@ -28,6 +29,7 @@ const suites: readonly ((suite: Suite) => void)[] = [
   peekSuite,
   artifactsSuite,
   snapshotsSuite,
+  summariesSuite,
   fidelitySuite,
   idsSuite,
   crashSuite,

@@ -8,6 +8,7 @@ import {
   type Leases,
   RepriseError,
   type RunId,
+  type RunSummaries,
   type SnapshotStore,
 } from '@reprise/core/adapter'
 import { MemoryBackend, memoryAdapter } from '@reprise/core/testing'
@@ -29,7 +30,7 @@ async function outcome(name: string, broken: Break): Promise<'passed' | 'failed'
       name: 'broken',
       create,
       teardown: async () => {},
-      capabilities: { artifacts: true, snapshots: true },
+      capabilities: { artifacts: true, snapshots: true, summaries: true },
       ttlMs: 100,
     },
     { describe: (_name, body) => body(), it: (title, body) => bodies.set(title, body), expect },
@@ -98,6 +99,13 @@ async function* asFarAsItGoes(pieces: AsyncIterable<string>): AsyncIterable<stri
   } catch {}
 }
 
+const withSummaries =
+  (change: (store: RunSummaries, adapter: Adapter) => Partial<RunSummaries>): Break =>
+  (adapter) => {
+    if (adapter.summaries === undefined) throw new Error('The memory adapter keeps summaries.')
+    return { ...adapter, summaries: { ...adapter.summaries, ...change(adapter.summaries, adapter) } }
+  }
+
 const cases: readonly { what: string; broken: Break; foundBy: string }[] = [
   {
     what: 'keeps half a snapshot',
@@ -108,6 +116,22 @@ const cases: readonly { what: string; broken: Break; foundBy: string }[] = [
     what: 'keeps a snapshot of a run that was removed',
     foundBy: 'goes with the run when that is removed, also one that is on its way',
     broken: withSnapshots(({ save }) => ({ save: (run, pieces) => save(run, pieces).catch(() => {}) })),
+  },
+  {
+    what: 'takes an old summary for one of the newest commit',
+    foundBy: 'gives none once the log has gone on, whoever appended, until there is one of the new end',
+    broken: withSummaries(({ put }, { log }) => ({
+      put: async (run, head, text) => put(run, (await log.head(run)) ?? head, text),
+    })),
+  },
+  {
+    what: 'lists only runs that have a summary',
+    foundBy: 'lists every run of a thousand once, with the summaries that there are, and by prefix',
+    broken: withSummaries(({ list }) => ({
+      list: async function* (prefix) {
+        for await (const runs of list(prefix)) yield runs.filter(({ summary }) => summary !== null)
+      },
+    })),
   },
   {
     what: 'lets a conflicting append pass',

@@ -84,8 +84,9 @@ export {
   type Stage,
   type StageInput,
 } from './patterns/pipeline.js'
-export type { Adapter, Diagnosis, Finding } from './ports/adapter.js'
+export type { Adapter, DiagnoseOptions, Diagnosis, Finding } from './ports/adapter.js'
 export { type AdapterParts, combineAdapters } from './ports/combine-adapters.js'
+export type { RunHistory } from './ports/run-history.js'
 export type { Runtime } from './ports/runtime.js'
 export type { SnapshotStore } from './ports/snapshot-store.js'
 export type { StateFileStore } from './ports/state-file.js'
@@ -135,6 +136,8 @@ export type { IncidentNotice, WatchdogOptions } from './watchdog/watchdog-option
 export { AttemptFailure, type AttemptFailureOptions, isAttemptFailure } from './worker/attempt-failure.js'
 export { type ReceiptErrorCode, receiptErrorCodes } from './worker/attempt-result.js'
 export { defineTask, type TaskDefinition, type TaskHandler, type TaskOptions } from './worker/define-task.js'
+export { type ProgramOptions, programHandler } from './worker/program-handler.js'
+export { type ProgramResult, programResultSchema } from './worker/program-result.js'
 export type { SigningKey } from './worker/sign-receipt.js'
 export { startWorker, type Worker, type WorkerOptions } from './worker/start-worker.js'
 export type { ArtifactSource, PartialResult, PartialStop, TaskContext } from './worker/task-context.js'

@@ -35,7 +35,7 @@ testAdapter(
     name: 'combined',
     create,
     teardown: async () => {},
-    capabilities: { artifacts: true, snapshots: true, earlierWorkers: true },
+    capabilities: { artifacts: true, snapshots: true, summaries: true, earlierWorkers: true },
     ttlMs: 150,
   },
   { describe, it, expect },

@@ -6,7 +6,7 @@ import { type EventType, eventDataSchemas, type RunEvent } from '../src/protocol
 import type { RunState } from '../src/protocol/state.js'
 import { upcastEvent } from '../src/protocol/upcast.js'
 import type { GivenRun } from './given-run.js'
-import { busyHalf, completedStory, failedStory } from './golden-logs/golden-story.js'
+import { busyHalf, completedStory, failedStory, forkedHalfStory, forkedStory } from './golden-logs/golden-story.js'
 
 // A golden log is what a released version wrote. It is read for ever and never edited: a change of decisions makes a
 // new one. Written by REPRISE_WRITE_GOLDEN=1 npx vitest run packages/core/test/golden-log.test.ts, if not there yet.
@@ -15,6 +15,8 @@ const stories: Record<string, () => GivenRun> = {
   v1: completedStory,
   'v1-failed': failedStory,
   'v1-criteria': completedStory,
+  'v1-forked': forkedStory,
+  'v1-forked-half': forkedHalfStory,
 }
 
 /** A state as JSON: maps as lists of entries, sets as lists. */
@@ -24,7 +26,7 @@ const asJson = (state: RunState): unknown =>
 /** Fields of a state that came after the first golden logs, which do not have them. No others may be missing there. */
 const laterFields = new Set([
   ...['criteria', 'checklist', 'statusChangedAt', 'resultsChangedAt', 'takenInAt', 'recent'],
-  ...['dispatchedAt', 'changedAt', 'at'],
+  ...['dispatchedAt', 'changedAt', 'at', 'forkedFrom'],
 ])
 
 /** A state without the later fields that `then` does not have. Everything else is compared. */

@@ -4,7 +4,7 @@ import { briefRun } from '../src/coordinator/brief-run.js'
 import { type LoadedRun, loadRun, verifyRun } from '../src/coordinator/load-run.js'
 import { loadSnapshot } from '../src/coordinator/load-snapshot.js'
 import { snapshotDigestLine, snapshotPieces } from '../src/coordinator/snapshot-pieces.js'
-import { captureState, type SnapshotPosition } from '../src/flow/snapshot-text.js'
+import { captureState, type SnapshotPosition, stateVersion } from '../src/flow/snapshot-text.js'
 import { encodeCommit } from '../src/log/commit-record.js'
 import { memoryAdapter } from '../src/memory/memory-adapter.js'
 import type { MemoryBackend } from '../src/memory/memory-backend.js'
@@ -119,7 +119,8 @@ describe('a run that is loaded with a snapshot', () => {
     ],
     [
       'of a later state',
-      async () => (await snapshotOf(lines.slice(0, 3))).replace('"state":1', '"state":2'),
+      async () =>
+        (await snapshotOf(lines.slice(0, 3))).replace(`"state":${stateVersion}`, `"state":${stateVersion + 1}`),
       /another version/,
     ],
     ['of another run', async () => (await snapshotOf(lines.slice(0, 3))).replaceAll('run-1', 'run-2'), /another run/],

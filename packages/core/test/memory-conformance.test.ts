@@ -20,7 +20,7 @@ testAdapter(
     name: 'memory',
     create,
     teardown: async () => {},
-    capabilities: { artifacts: true, snapshots: true, earlierWorkers: true },
+    capabilities: { artifacts: true, snapshots: true, summaries: true, earlierWorkers: true },
     ttlMs: 150,
   },
   { describe, it, expect },

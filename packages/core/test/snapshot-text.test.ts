@@ -108,8 +108,8 @@ describe('a snapshot', () => {
     )
     const states = logs.map((text) => stateText(replay(text.trimEnd().split('\n')).state))
     expect({ stateVersion, states: hash('sha256', states.join('\n')) }).toEqual({
-      stateVersion: 1,
-      states: '163dce167c21ae93580b46b34ffad0378d1486d431e9e52eb5413d954988cd66',
+      stateVersion: 2,
+      states: 'a680c1b6b0e83f8045af296d5cd1d002ef64ffc914badb3f0a12df551a932145',
     })
   })
 })

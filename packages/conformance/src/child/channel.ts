@@ -3,7 +3,7 @@ import { isRepriseError, type Offer, RepriseError, type RunId, type StoredArtifa
 
 /** What the two processes ask of each other. */
 export interface Requests {
-  open(options: unknown): { name: string; artifacts: boolean; snapshots: boolean }
+  open(options: unknown): { name: string; artifacts: boolean; snapshots: boolean; summaries: boolean }
   call(call: { port: string; method: string; args: readonly unknown[] }): unknown
   put(source: { chunks: readonly Uint8Array[]; bytesMax: number }): StoredArtifact
   save(start: { save: number; runId: RunId }): void

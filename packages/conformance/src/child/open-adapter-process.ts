@@ -12,7 +12,7 @@ import type {
   TaskQueue,
 } from '@reprise/core/adapter'
 import type { MortalAdapter } from '../harness.js'
-import { Channel, fromWire } from './channel.js'
+import { Channel, fromWire, type Requests } from './channel.js'
 
 /**
  * Starts a process with an adapter in it, to be killed with a real SIGKILL. `script` is a module that calls
@@ -27,6 +27,8 @@ export async function openAdapterProcess(script: URL, options: unknown): Promise
   return { adapter: remoteAdapter(channel, opened), kill: () => kill(child) }
 }
 
+type Opened = ReturnType<Requests['open']>
+
 async function failedToStart(child: ChildProcess, script: URL): Promise<never> {
   const [code] = await once(child, 'exit')
   throw new Error(`${script.href} ended with exit code ${code} before its adapter was open. Does it call serveAdapter?`)
@@ -39,7 +41,7 @@ async function kill(child: ChildProcess): Promise<void> {
   await ended
 }
 
-function remoteAdapter(channel: Channel, opened: { name: string; artifacts: boolean; snapshots: boolean }): Adapter {
+function remoteAdapter(channel: Channel, opened: Opened): Adapter {
   const call = (port: string, method: string, ...args: readonly unknown[]): Promise<unknown> =>
     channel.request('call', { port, method, args })
   // The other process answers with what the port promises; only the types are lost on the way.
@@ -89,6 +91,7 @@ function remoteAdapter(channel: Channel, opened: { name: string; artifacts: bool
     inbox: { send: ask('inbox', 'send'), peek: ask('inbox', 'peek'), receive: remoteReceive(channel) },
     ...(opened.artifacts ? { artifacts } : {}),
     ...(opened.snapshots ? { snapshots: { load: list('snapshots', 'load'), save: remoteSave(channel) } } : {}),
+    ...(opened.summaries ? { summaries: { put: ask('summaries', 'put'), list: list('summaries', 'list') } } : {}),
     diagnose: ask('adapter', 'diagnose'),
     close: ask('adapter', 'close'),
   }

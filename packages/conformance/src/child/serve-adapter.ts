@@ -13,8 +13,9 @@ export function serveAdapter<Options>(open: (options: Options) => Promise<Adapte
   channel.answer('open', async (options) => {
     const adapter = await open(options as Options)
     answerFor(channel, adapter)
-    const { name, artifacts, snapshots } = adapter
-    return { name, artifacts: artifacts !== undefined, snapshots: snapshots !== undefined }
+    const { name, artifacts, snapshots, summaries } = adapter
+    const has = { artifacts: artifacts !== undefined, snapshots: snapshots !== undefined }
+    return { name, ...has, summaries: summaries !== undefined }
   })
 }
 

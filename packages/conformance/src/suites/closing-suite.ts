@@ -5,6 +5,7 @@ import type {
   Inbox,
   Lease,
   Leases,
+  RunSummaries,
   SnapshotStore,
   TaskQueue,
 } from '@reprise/core/adapter'
@@ -65,6 +66,11 @@ const snapshotCalls: Calls<SnapshotStore> = {
   save: (snapshots) => snapshots.save(run, collectNothing()),
 }
 
+const summaryCalls: Calls<RunSummaries> = {
+  put: (summaries) => summaries.put(run, { index: 0, hash: '0'.repeat(64) }, '{}'),
+  list: (summaries) => collect(summaries.list()),
+}
+
 async function* collectNothing(): AsyncIterable<never> {}
 
 async function codesOf<Port>(port: Port, calls: Calls<Port>): Promise<Record<string, string>> {
@@ -101,6 +107,11 @@ export function closingSuite({ describe, it, expect, longTtlMs }: Suite): void {
       if (adapter.snapshots !== undefined) {
         expect(await codesOf(adapter.snapshots, snapshotCalls)).toEqual(allClosed(snapshotCalls))
       }
+      if (adapter.summaries !== undefined) {
+        expect(await codesOf(adapter.summaries, summaryCalls)).toEqual(allClosed(summaryCalls))
+      }
+      const { stored } = adapter.log
+      if (stored !== undefined) expect(await codeOf(() => collect(stored.call(adapter.log, run)))).toBe('CLOSED')
       expect(await codeOf(() => adapter.diagnose())).toBe('CLOSED')
     })
 

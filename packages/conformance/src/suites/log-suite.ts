@@ -1,5 +1,5 @@
 import { codeOf, collect } from '../outcome.js'
-import { appendAll, history, note, readAll, recordAfter, runId, textsOf } from '../sample-records.js'
+import { appendAll, completed, history, note, readAll, recordAfter, runId, textsOf } from '../sample-records.js'
 import type { Suite } from '../suite.js'
 
 const run = runId('run-1')
@@ -21,6 +21,33 @@ export function logSuite({ describe, it, expect }: Suite): void {
       for (const from of [0, 1, 150, 299, 300, 1000]) {
         expect(await readAll(log, run, from)).toEqual(textsOf(records.slice(from)))
       }
+    })
+
+    it('shows what is stored as it is, if it can: every record whole, in order, each in a place of its own', async ({
+      open,
+    }) => {
+      const { log } = await open()
+      if (log.stored === undefined) return
+      const records = history(300)
+      await appendAll(log, run, records)
+      const pieces = await collect(log.stored(run))
+      expect(pieces.map(({ bytes }) => Buffer.from(bytes).toString('utf8'))).toEqual(textsOf(records))
+      expect(pieces.every(({ bytes, length, whole }) => whole && bytes.length === length)).toBe(true)
+      expect(new Set(pieces.map(({ place }) => place)).size).toBe(records.length)
+      expect(await collect(log.stored(runId('nobody')))).toEqual([])
+    })
+
+    it('shows nothing that is stored of a run that was removed, and then what it begins anew', async ({ open }) => {
+      const { log } = await open()
+      if (log.stored === undefined) return
+      const first = history(3)
+      await appendAll(log, run, [...first, recordAfter(first[2] ?? null, completed)])
+      await log.remove(run)
+      expect(await collect(log.stored(run))).toEqual([])
+      const again = history(2, 'again')
+      await appendAll(log, run, again)
+      const pieces = await collect(log.stored(run))
+      expect(pieces.map(({ bytes }) => Buffer.from(bytes).toString('utf8'))).toEqual(textsOf(again))
     })
 
     it('names the newest record as the head, whichever adapter appended it', async ({ open }) => {

@@ -2,7 +2,7 @@ import { readCommit, readRecordShape } from '../log/commit-record.js'
 import type { CommitLog } from '../ports/commit-log.js'
 import { RepriseError } from '../protocol/errors.js'
 import type { RunId } from '../protocol/ids.js'
-import { readToken } from './context-token.js'
+import { issueToken, readToken } from './context-token.js'
 import { type Changes, readChanges } from './read-changes.js'
 
 /** Events that are told of, at most, unless a caller says otherwise: here, and with a refusal. */
@@ -17,8 +17,27 @@ export async function changesSince(
   log: CommitLog,
   runId: RunId,
   token: string,
-  { max = changesMax }: { readonly max?: number } = {},
+  options: { readonly max?: number } = {},
 ): Promise<Changes> {
+  return (await standingSince(log, runId, token, options)).changes
+}
+
+/** Where a run has got to since a context token was issued. */
+export interface StandingSince {
+  /** Of the newest commit that was read. */
+  readonly version: number
+  readonly changes: Changes
+  /** For who has read them. */
+  readonly token: string
+}
+
+/** As `changesSince`, with the version that this leads to and a context token for it. */
+export async function standingSince(
+  log: CommitLog,
+  runId: RunId,
+  token: string,
+  { max = changesMax }: { readonly max?: number } = {},
+): Promise<StandingSince> {
   if (!Number.isInteger(max) || max < 1 || max > 1_000) {
     throw new RepriseError(
       'INVALID_INPUT',
@@ -34,9 +53,11 @@ export async function changesSince(
     })
   }
   readCommit(first, 0)
-  const { version } = readCommit(last, head.index)
-  const basis = readToken(runId, token, readRecordShape(first)?.hash ?? '', { version })
-  return readChanges(log, runId, basis.version, { commits: head.index + 1, version }, max)
+  const firstHash = readRecordShape(first)?.hash ?? ''
+  const { version, epoch, actor: holder } = readCommit(last, head.index)
+  const basis = readToken(runId, token, firstHash, { version })
+  const changes = await readChanges(log, runId, basis.version, { commits: head.index + 1, version }, max)
+  return { version, changes, token: issueToken(runId, { version, epoch, holder }, firstHash) }
 }
 
 async function lineAt(log: CommitLog, runId: RunId, index: number): Promise<string | null> {

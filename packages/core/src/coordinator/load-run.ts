@@ -94,7 +94,7 @@ async function loadWhole(log: CommitLog, runId: RunId, dropped: string | null): 
   let state = initialState()
   // Not over `readCommits`: a generator would add a promise per commit.
   for await (const lines of log.read(runId)) {
-    for (const line of lines) state = fold(state, upcastCommit(chain.next(line)))
+    for (const line of lines) state = foldCommit(state, upcastCommit(chain.next(line)))
   }
   checkRunId(state.runId, runId)
   const basis = { snapshotCommits: 0, snapshotVersion: 0, dropped }
@@ -113,7 +113,7 @@ export function integrityEvidence({ state, commits, head, basis }: LoadedRun): s
 }
 
 /** A log whose bytes verify can still say what cannot be: whoever wrote it broke the rules, and nothing can be built on it. */
-function fold(state: RunState, commit: Commit): RunState {
+export function foldCommit(state: RunState, commit: Pick<Commit, 'index' | 'at' | 'events'>): RunState {
   try {
     return reduceCommit(state, commit)
   } catch (error) {
@@ -131,7 +131,7 @@ export function contradiction(runId: RunId | null, index: number, error: unknown
   const why = error instanceof Error ? error.message : String(error)
   return new RepriseError(
     'LOG_CORRUPT',
-    `Commit ${index} of run ${runId} is intact, and its events contradict what comes before them: ${why} Nothing was changed.`,
+    `Commit ${index} of ${runId === null ? 'the log' : `run ${runId}`} is intact, and its events contradict what comes before them: ${why} Nothing was changed.`,
     { cause: error, details: { index } },
   )
 }
@@ -147,13 +147,12 @@ export type LogVerdict =
  */
 export async function verifyRun(log: CommitLog, runId: RunId): Promise<LogVerdict> {
   const chain = new ChainReader()
+  let found: RunId | null = null
   try {
     for await (const lines of log.read(runId)) {
-      for (const line of lines) {
-        const { events } = chain.next(line)
-        for (const { type, data } of events) if (type === 'run-opened') checkRunId(data.runId, runId)
-      }
+      for (const line of lines) found = runIdAfter(chain.next(line), found)
     }
+    checkRunId(found, runId)
   } catch (error) {
     if (!isRepriseError(error, 'LOG_CORRUPT')) throw error
     return { ok: false, firstBadCommit: chain.commits, message: error.message }
@@ -168,20 +167,31 @@ export async function verifyRun(log: CommitLog, runId: RunId): Promise<LogVerdic
   return { ok: true, commits: chain.commits, version: chain.version, head: chain.head }
 }
 
+/** Whose log it is after a commit: a fork begins as the log of another run. */
+export function runIdAfter({ events }: Commit, before: RunId | null): RunId | null {
+  let found = before
+  for (const { type, data } of events) if (type === 'run-opened' || type === 'run-forked') found = data.runId
+  return found
+}
+
 /** A log that was copied to another name is still the log of its run: two of them must not go on as one. */
 export function checkRunId(found: RunId | null, runId: RunId): void {
   if (found === null || found === runId) return
   throw new RepriseError(
     'RUN_MISMATCH',
-    `The log under the name ${runId} is that of run ${found}: it was copied or renamed. Nothing was changed. Put it back under the name ${found}, in another folder or namespace if the original is still there.`,
+    `The log under the name ${runId} is that of run ${found}: it was copied or renamed, or is a fork of it that was not finished. Nothing was changed. Put it back under the name ${found}, in another folder or namespace if the original is still there; a fork is finished by asking for it again.`,
     { details: { runId, found } },
   )
 }
 
-function upcastCommit(commit: Commit): Commit {
-  for (const event of commit.events) {
-    // Nearly always they are in their newest form, and nothing is allocated.
-    if (upcastEvent(event) !== event) return { ...commit, events: commit.events.map((old) => upcastEvent(old)) }
+export function upcastCommit(commit: Commit): Commit {
+  try {
+    for (const event of commit.events) {
+      // Nearly always they are in their newest form, and nothing is allocated.
+      if (upcastEvent(event) !== event) return { ...commit, events: commit.events.map((old) => upcastEvent(old)) }
+    }
+  } catch (error) {
+    throw isRepriseError(error) ? error : contradiction(null, commit.index, error)
   }
   return commit
 }

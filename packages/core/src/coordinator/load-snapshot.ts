@@ -15,7 +15,7 @@ export interface LoadedSnapshot {
 }
 
 /** `null` if there is none. Throws whatever is wrong with it; nothing of it may be used then. */
-export async function loadSnapshot(store: SnapshotStore, runId: RunId): Promise<LoadedSnapshot | null> {
+export async function loadSnapshot(store: Pick<SnapshotStore, 'load'>, runId: RunId): Promise<LoadedSnapshot | null> {
   const reader = new SnapshotReader(runId)
   const hash = createHash('sha256')
   let characters = 0

@@ -125,7 +125,7 @@ const gateOfCode: Partial<Record<ErrorCode, ResumeGate>> = {
  * holding it. `RUN_HELD`: a live coordinator holds it. `details.gate` names the gate that did not pass, if it was one.
  */
 export async function openRun(options: OpenRunOptions): Promise<Run> {
-  const parsed = parseOptions(options)
+  const parsed = parseOpenOptions(options)
   try {
     return await unlessAborted(open(options, parsed), options)
   } catch (error) {
@@ -221,7 +221,7 @@ async function reloadIfBehind(log: CommitLog, runId: RunId, seen: LoadedRun, opt
   return (head?.hash ?? genesisHash) === seen.head ? seen : loadRun(log, runId, options)
 }
 
-function parseOptions(options: OpenRunOptions): Parsed {
+export function parseOpenOptions(options: OpenRunOptions): Parsed {
   const parsed = optionsSchema.safeParse(options)
   if (parsed.success) {
     const { runId, goal, successCriteria } = parsed.data
@@ -259,7 +259,7 @@ function openingOf(parsed: Parsed, state: RunState) {
 }
 
 /** The log says what a run is for; a caller who believes otherwise is told, before anything is touched. */
-function checkSameRun(parsed: Parsed, policy: PolicyInput | undefined, state: RunState): void {
+export function checkSameRun(parsed: Parsed, policy: PolicyInput | undefined, state: RunState): void {
   if (state.version === 0) return
   const differences: string[] = []
   if (parsed.goal !== undefined && parsed.goal !== state.goal) differences.push('goal')

@@ -20,6 +20,7 @@ import { ResultFeed } from './result-feed.js'
 import type { RunEvents } from './run-events.js'
 import { SnapshotKeeper } from './snapshot-keeper.js'
 import { StateFileKeeper } from './state-file-keeper.js'
+import { SummaryKeeper } from './summary-keeper.js'
 
 /** How often the append under way is looked at. Milliseconds. */
 const watchMs = 1_000
@@ -48,6 +49,7 @@ export class RunCore {
   readonly feed: ResultFeed
   readonly stateFile: StateFileKeeper | null
   private readonly snapshots: SnapshotKeeper | null
+  private readonly summaries: SummaryKeeper | null
   /** Where events go; set by the object that the user holds. */
   listener: EventEmitter<RunEvents> | null = null
   /** Receipts found in the inbox while gates were checked. */
@@ -96,6 +98,7 @@ export class RunCore {
         onFailed: (error) => this.emit('transport-failed', error),
       })
     this.snapshots = snapshotKeeper(options, this.pipeline, onFailed)
+    this.summaries = summaryKeeper(options, this.pipeline, onFailed)
     this.feed = new ResultFeed(
       this.pipeline.state,
       () => this.pipeline.idle,
@@ -163,6 +166,7 @@ export class RunCore {
   begin(): void {
     this.resumed.resolve()
     this.snapshots?.begin()
+    this.summaries?.begin()
     this.loops.push(this.goOn())
   }
 
@@ -219,7 +223,7 @@ export class RunCore {
     }
     const ended = this.signal.reason as RepriseError
     let failure: Error | null = null
-    let snapshot: (() => Promise<void>) | null = null
+    let keep: (() => Promise<unknown>) | null = null
     this.resumed.reject(ended)
     if (state.mode === 'closed') this.caughtUp.resolve()
     else this.caughtUp.reject(ended)
@@ -230,7 +234,8 @@ export class RunCore {
         await this.pipeline.submit({ type: 'release', reason })
       }
       await this.pipeline.drained()
-      snapshot = (await this.snapshots?.last()) ?? null
+      const last = await Promise.all([this.snapshots?.last(), this.summaries?.last()])
+      keep = () => Promise.all(last.map((keepIt) => keepIt?.()))
       if (this.stateFile !== null) await this.atMost(this.stateFile.close())
     } catch (error) {
       failure = error as Error
@@ -243,8 +248,9 @@ export class RunCore {
     this.deliverer.stop()
     if (this.keeper !== null) await this.atMost(this.keeper.release())
     // Nobody has to wait for it to go on with the run.
-    if (snapshot !== null) await this.atMost(snapshot())
+    if (keep !== null) await this.atMost(keep())
     this.snapshots?.stop()
+    this.summaries?.stop()
     // A reader that is still waiting must not take this for the end of the work. It is told last: a script that
     // ends with this error must not end before the run is let go.
     this.feed.close(state.mode === 'closed' ? failure : ended)
@@ -262,6 +268,7 @@ export class RunCore {
     this.feed.follow(commit.events)
     this.stateFile?.follow()
     this.snapshots?.follow(commit.status.version)
+    this.summaries?.follow()
     this.emit('commit', { index: commit.index, hash: commit.hash, events: commit.events, status: commit.status })
     for (const event of commit.events) {
       this.sweep.follow(event)
@@ -281,6 +288,7 @@ export class RunCore {
     this.ending.abort(error)
     this.over.abort()
     this.snapshots?.stop()
+    this.summaries?.stop()
     this.resumed.reject(error)
     this.receiptsRecorded.reject(error)
     this.caughtUp.reject(error)
@@ -324,6 +332,17 @@ function snapshotKeeper(
   const { snapshots: store } = adapter
   if (store === undefined || lease === null || everyEvents === 0) return null
   return new SnapshotKeeper({ ...{ store, runId, runtime, pipeline, everyEvents, onFailed }, loaded })
+}
+
+function summaryKeeper(
+  { adapter, runId, runtime, lease }: RunCoreOptions,
+  pipeline: CommitPipeline,
+  onFailed: (error: unknown) => void,
+): SummaryKeeper | null {
+  const { summaries } = adapter
+  return summaries === undefined || lease === null
+    ? null
+    : new SummaryKeeper({ summaries, runId, runtime, pipeline, onFailed })
 }
 
 const adapterClosed = (runId: RunId): RepriseError =>

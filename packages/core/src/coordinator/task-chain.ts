@@ -3,7 +3,9 @@ import { type ChainFacts, type ChainGap, chainGap } from '../flow/chain-gap.js'
 import { type ChainLink, chainLinks, type QueueSight } from '../flow/chain-links.js'
 import type { AttemptFacts, LogMark, RefusedReceipt, TaskHistory } from '../flow/task-history.js'
 import type { Adapter } from '../ports/adapter.js'
-import type { Whereabouts } from '../ports/task-queue.js'
+import type { CommitLog } from '../ports/commit-log.js'
+import type { Inbox } from '../ports/inbox.js'
+import type { TaskQueue, Whereabouts } from '../ports/task-queue.js'
 import { RepriseError } from '../protocol/errors.js'
 import { type RunId, runIdSchema, type TaskId, taskIdSchema } from '../protocol/ids.js'
 import type { ReceiptStatus } from '../protocol/receipt.js'
@@ -17,6 +19,13 @@ export interface TaskChainOptions {
   readonly adapter: Pick<Adapter, 'log' | 'queue' | 'inbox'>
   readonly runId: string
   readonly taskId: string
+}
+
+/** What is asked of an adapter. */
+export interface AskedAdapter {
+  readonly log: CommitLog
+  readonly queue: Pick<TaskQueue, 'locate'>
+  readonly inbox: Pick<Inbox, 'peek'>
 }
 
 /** An attempt that another one has followed. */
@@ -75,7 +84,7 @@ export async function taskChain({ adapter, runId, taskId }: TaskChainOptions): P
  * once per look. In memory: the state of the run, and what its log says of these tasks.
  */
 export async function taskChains(
-  adapter: TaskChainOptions['adapter'],
+  adapter: AskedAdapter,
   runId: RunId,
   taskIds: readonly TaskId[],
 ): Promise<TaskChain[]> {

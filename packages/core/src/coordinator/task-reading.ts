@@ -46,7 +46,10 @@ export class TaskReading {
     try {
       for (const event of events) {
         this.#state = reduceEvent(this.#state, event)
-        this.#byId.get(taskIdOf(event))?.fold(event, { version: this.#state.version, at })
+        const mark = { version: this.#state.version, at }
+        // What was out when a run was forked is so for every task.
+        if (event.type === 'run-forked') for (const history of this.histories) history.fold(event, mark)
+        else this.#byId.get(taskIdOf(event))?.fold(event, mark)
       }
     } catch (error) {
       throw contradiction(this.runId, index, error)

@@ -5,7 +5,7 @@ import { isRepriseError } from '../protocol/errors.js'
 import type { Commit } from '../protocol/events.js'
 import type { RunId } from '../protocol/ids.js'
 import { upcastEvent } from '../protocol/upcast.js'
-import { checkRunId, contradiction, unknownRun } from './load-run.js'
+import { checkRunId, contradiction, runIdAfter, unknownRun } from './load-run.js'
 
 /** How many tasks of a trace may still be listed, of all runs together. Below 0: there are too many, and reading ends. */
 export interface TaskAllowance {
@@ -24,25 +24,29 @@ export async function readTrace(
 ): Promise<readonly TracedFacts[]> {
   const chain = new ChainReader()
   const traced = new TracedTasks(runId, traceId)
+  let found: RunId | null = null
   for await (const lines of log.read(runId)) {
     for (const line of lines) {
       const before = traced.size
-      fold(traced, runId, chain.next(line))
+      found = fold(traced, found, runId, chain.next(line))
       allowance.left -= traced.size - before
       if (allowance.left < 0) return traced.all
     }
   }
   if (chain.commits === 0) throw unknownRun(runId)
+  checkRunId(found, runId)
   return traced.all
 }
 
-function fold(traced: TracedTasks, runId: RunId, { index, version, at, events }: Commit): void {
+/** Whose log it is, behind the commit. */
+function fold(traced: TracedTasks, found: RunId | null, runId: RunId, commit: Commit): RunId | null {
+  const { index, version, at, events } = commit
   try {
     for (const [i, stored] of events.entries()) {
       const event = upcastEvent(stored)
-      if (event.type === 'run-opened') checkRunId(event.data.runId, runId)
       traced.fold(event, { version: version - events.length + i + 1, at })
     }
+    return runIdAfter(commit, found)
   } catch (error) {
     throw isRepriseError(error) ? error : contradiction(runId, index, error)
   }

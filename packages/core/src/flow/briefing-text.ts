@@ -21,6 +21,7 @@ export function briefingText(briefing: Briefing, token: string): string {
       ? 'Next checkpoint: none set.'
       : `Next checkpoint: ${checkpoint.dueAt} ${quotedLine(checkpoint.note)}`,
     ...briefing.blockers.map((blocker) => `Blocker: ${quotedLine(blocker)}`),
+    ...forkLines(briefing),
     `Goal: ${quotedLine(briefing.goal)}`,
     ...criteriaLines(briefing),
     ...section('Came back, not decided', briefing.received, receivedLine),
@@ -46,6 +47,13 @@ export function briefingText(briefing: Briefing, token: string): string {
     '',
   ].join('\n')
 }
+
+const forkLines = ({ forkedFrom: from }: Briefing): string[] =>
+  from === null
+    ? []
+    : [
+        `Forked from ${from.runId}@${from.version}: what is told of versions up to ${from.version} happened in that run.`,
+      ]
 
 const eventLine = ({ version, at, text }: BriefedEvent): string => `${version} ${at} ${quotedLine(text)}`
 

@@ -105,6 +105,8 @@ export interface Briefing {
   readonly checkpoint: { readonly dueAt: string; readonly note: string } | null
   readonly blockers: readonly string[]
   readonly goal: string
+  /** The run whose history up to that version this one goes on from. */
+  readonly forkedFrom: { readonly runId: string; readonly version: number } | null
   readonly criteria: readonly BriefedCriterion[]
   readonly received: Told<BriefedReceipt>
   readonly stopped: Told<BriefedStop>
@@ -141,6 +143,7 @@ export function briefingOf(state: RunState, decide: Decide): Briefing {
     checkpoint: view.checkpoint && { dueAt: view.checkpoint.dueAt, note: view.checkpoint.note },
     blockers: blockersOf(state),
     goal: view.goal,
+    forkedFrom: state.forkedFrom && { runId: state.forkedFrom.runId, version: state.forkedFrom.version },
     criteria: view.criteria.map(({ number, text, met }) => ({ number, text, evidence: met?.evidence ?? null })),
     received: told(counts.received, view.received, briefedReceipt),
     stopped: told(counts.stopped, view.stopped, briefedStop),

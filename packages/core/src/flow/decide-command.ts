@@ -17,7 +17,7 @@ import { decideAccept, decideExpire, decideGiveUp, decideReject, decideRetry } f
 import { decideCheckpoint, decideComplete, decideFail, decideWaiting } from './decide-waiting.js'
 import { type DecideContext, type Decision, decided, event, type Refusal, refuse } from './decision.js'
 import { commandTable } from './mode-table.js'
-import { staleReason } from './stale-context.js'
+import { staleRefusal } from './stale-context.js'
 
 /** Commands that only the coordinator itself issues. */
 export type InternalCommand =
@@ -58,14 +58,8 @@ export function decideCommand(state: RunState, command: Command | InternalComman
     )
   }
   if (context.basis !== undefined && isPublic(command)) {
-    const stale = staleReason(state, command, context.basis)
-    if (stale !== null) {
-      return refuse(
-        'STALE_CONTEXT',
-        `The context token is of version ${context.basis.version} of run ${state.runId}, which is at version ${state.version}: ${stale}. Nothing was recorded. Read what has changed, then decide again.`,
-        { version: state.version, tokenVersion: context.basis.version },
-      )
-    }
+    const refusal = staleRefusal(state, command, context.basis)
+    if (refusal !== null) return { ok: false, refusal }
   }
   switch (command.type) {
     case 'finish-resume':

@@ -8,8 +8,8 @@ import type { TaskSpec } from '../protocol/task.js'
 import { type DecideContext, type Decision, decided, event, policyOf, refuse, type SpawnRefusal } from './decision.js'
 import { dueDelays, hasDueDelay } from './delay-heap.js'
 import { dispatchAttempt } from './plan-deliveries.js'
-import { isWaiting } from './reduce-event.js'
 import { brokenBudget, brokenLimit, holdReason } from './spawn-rules.js'
+import { isWaiting } from './task-phases.js'
 
 type Request = Extract<Command, { type: 'dispatch' }>['tasks'][number]
 type PlanReason = EventData<'planned'>['why']

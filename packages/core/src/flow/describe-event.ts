@@ -9,6 +9,10 @@ export function describeEvent(event: RunEvent): string {
       return `the run is complete: ${event.data.summary}`
     case 'run-failed':
       return `the run failed: ${event.data.reason}`
+    case 'run-forked': {
+      const { runId, from } = event.data
+      return `run ${runId} goes on from here: forked from ${from.runId}@${from.version}`
+    }
     case 'round-closed':
       return `round ${event.data.round} closed: ${event.data.summary}`
     case 'lock-acquired': {

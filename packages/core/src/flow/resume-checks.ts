@@ -28,7 +28,7 @@ const gatesOpen: ReadonlySet<Mode> = new Set(['dispatching', 'awaiting', 'evalua
 
 /** The mode as the log has it before anybody touches it, against what the caller expects and what its tasks support. */
 export function checkMode(state: RunState, expected: Mode | null): GateFinding {
-  const { mode, status, version, epoch, resumedEpoch } = state
+  const { mode, status, version, epoch, resumedEpoch, forkedFrom } = state
   if (version === 0) {
     return found('a new run', null, expected === null ? [] : [`mode: the caller expected ${expected}, the run is new`])
   }
@@ -38,6 +38,9 @@ export function checkMode(state: RunState, expected: Mode | null): GateFinding {
   const corrections: string[] = []
   if (expected !== null && expected !== mode) {
     corrections.push(`mode: the caller expected ${expected}, the log says ${mode}; the log is right`)
+  }
+  if (forkedFrom !== null && version === forkedFrom.version + 1) {
+    return found(`a fork of ${forkedFrom.runId}@${forkedFrom.version} that nobody has opened yet`, null, corrections)
   }
   if (mode === 'recovering')
     return found(`the log says recovering: gates of epoch ${epoch} did not all pass`, null, corrections)

@@ -10,7 +10,7 @@ export const snapshotFormat = 1
  * Version of what folding gives. It is raised with every change by which `reduceEvent` makes another state of an old
  * log, or the state has another form: a snapshot of before that is dropped.
  */
-export const stateVersion = 1
+export const stateVersion = 2
 
 /** The commit that left the state, and the first one. */
 export interface SnapshotPosition {
@@ -38,7 +38,7 @@ export interface CapturedState {
 export type SenderEntry = readonly [name: string, next: number, ahead: readonly number[]]
 
 /** The first line. */
-interface SnapshotHeader extends SnapshotPosition {
+export interface SnapshotHeader extends SnapshotPosition {
   readonly snapshot: number
   readonly state: number
   /** That the library knew which wrote it: some of them may be behind it. */

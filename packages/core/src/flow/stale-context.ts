@@ -1,7 +1,7 @@
 import type { Command } from '../protocol/commands.js'
 import type { TaskId } from '../protocol/ids.js'
 import type { RunState } from '../protocol/state.js'
-import type { ContextBasis } from './decision.js'
+import type { ContextBasis, Refusal } from './decision.js'
 
 /**
  * Why a command must not be decided by somebody who knows the run as it was at `basis`, or `null`. Only what the
@@ -47,6 +47,17 @@ export function staleReason(state: RunState, command: Command, basis: ContextBas
         if (reason !== null) return reason
       }
       return null
+  }
+}
+
+/** Refuses what must not be decided by somebody who knows the run as it was at `basis`, or `null`. */
+export function staleRefusal(state: RunState, command: Command, basis: ContextBasis): Refusal | null {
+  const stale = staleReason(state, command, basis)
+  if (stale === null) return null
+  return {
+    code: 'STALE_CONTEXT',
+    message: `The context token is of version ${basis.version} of run ${state.runId}, which is at version ${state.version}: ${stale}. Nothing was recorded. Read what has changed, then decide again.`,
+    details: { version: state.version, tokenVersion: basis.version },
   }
 }
 

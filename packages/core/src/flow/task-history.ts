@@ -64,6 +64,7 @@ export class TaskHistory {
   }
 
   fold(event: RunEvent, mark: LogMark): void {
+    if (event.type === 'run-forked') this.#takeBack(mark)
     if (taskIdOf(event) !== this.taskId) return
     this.events++
     switch (event.type) {
@@ -113,6 +114,16 @@ export class TaskHistory {
     const facts = { attempt, planned: null, dispatched: null, recorded: null, ended: null, refused: null }
     this.attempts.push(facts)
     return facts
+  }
+
+  /** What is out belongs to the run that the log is forked from: here it waits to be handed out. */
+  #takeBack(mark: LogMark): void {
+    const newest = this.attempts.at(-1)
+    if (newest === undefined || newest.dispatched === null || this.settled !== null) return
+    if (newest.recorded !== null || newest.ended !== null) return
+    newest.planned = mark
+    newest.dispatched = null
+    newest.refused = null
   }
 
   /** One that was kept out before it ever came in has no attempt. */

@@ -68,7 +68,17 @@ export function decodeCommit(line: string, at: { index: number; prev: string }):
 export function readCommit(line: string, index: number): Commit {
   if (readRecordShape(line) === null) throw corruptCommit(index, 'its line does not have the form of a record')
   if (!hashMatches(line)) throw corruptCommit(index, 'its bytes do not have the hash that it carries')
-  return JSON.parse(line.slice(commitStart, -1)) as Commit
+  let commit: Commit | null
+  try {
+    commit = JSON.parse(line.slice(commitStart, -1)) as Commit | null
+  } catch {
+    throw corruptCommit(index, 'its bytes have the hash that it carries, and are no JSON')
+  }
+  // What is in each of them is looked at by whoever folds it: nothing here is done per event.
+  if (!Array.isArray(commit?.events)) {
+    throw corruptCommit(index, 'its bytes have the hash that it carries, and hold no events')
+  }
+  return commit
 }
 
 export function corruptCommit(index: number, why: string): RepriseError {

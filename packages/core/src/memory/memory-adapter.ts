@@ -1,5 +1,6 @@
 import type { Adapter } from '../ports/adapter.js'
 import type { ArtifactStore } from '../ports/artifact-store.js'
+import type { RunSummaries } from '../ports/run-summaries.js'
 import type { SnapshotStore } from '../ports/snapshot-store.js'
 import { systemRuntime } from '../runtime/system-runtime.js'
 import { memoryArtifacts } from './memory-artifacts.js'
@@ -10,6 +11,7 @@ import { memoryLog } from './memory-log.js'
 import { MemoryProcess, type MortalRuntime } from './memory-process.js'
 import { memoryQueue } from './memory-queue.js'
 import { memorySnapshots } from './memory-snapshots.js'
+import { memorySummaries } from './memory-summaries.js'
 
 export interface MemoryAdapterOptions {
   /** Default: one of its own. */
@@ -22,6 +24,7 @@ export interface MemoryAdapterOptions {
 export interface MemoryAdapter extends Adapter {
   readonly artifacts: ArtifactStore
   readonly snapshots: SnapshotStore
+  readonly summaries: RunSummaries
   /**
    * As SIGKILL: its calls, handlers and, with a simulated runtime, its timers never go on. `noticed` (default true)
    * says whether others see at once that it is gone; if not, its leases and claims have to run out.
@@ -40,12 +43,16 @@ export function memoryAdapter(options: MemoryAdapterOptions = {}): MemoryAdapter
   )
   return {
     name: 'memory',
-    log: memoryLog(backend.runs, process, (runId) => backend.snapshots.delete(runId)),
+    log: memoryLog(backend.runs, process, (runId) => {
+      backend.snapshots.delete(runId)
+      backend.summaries.delete(runId)
+    }),
     leases: memoryLeases(backend.leases, process),
     queue: memoryQueue(backend.lanes, process, () => backend.choose),
     inbox: memoryInbox(backend.inboxes, process, () => backend.choose),
     artifacts: memoryArtifacts(backend.files, process),
     snapshots: memorySnapshots(backend.snapshots, backend.runs, process),
+    summaries: memorySummaries(backend.summaries, backend.runs, process),
     diagnose: () =>
       process.call('adapter', 'diagnose', null, () => ({
         adapter: 'memory',

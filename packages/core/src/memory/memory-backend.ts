@@ -8,6 +8,7 @@ import { MemoryLanes } from './memory-lanes.js'
 import { MemoryLeases } from './memory-leases.js'
 import { MemoryRuns } from './memory-log.js'
 import type { MemorySnapshots } from './memory-snapshots.js'
+import type { MemorySummaries } from './memory-summaries.js'
 
 /** Storage that several memory adapters share, as several processes share a server. */
 export class MemoryBackend {
@@ -19,6 +20,8 @@ export class MemoryBackend {
   readonly files: MemoryFiles = new Map()
   /** Pieces of the newest snapshot of each run. A test may change them. */
   readonly snapshots: MemorySnapshots = new Map()
+  /** What was put about each run last. A test may change it. */
+  readonly summaries: MemorySummaries = new Map()
   /** Decides the fate of every call of every adapter. */
   intercept: Intercept = () => 'go'
   /** Picks what is delivered next, where the ports leave that open. `null`: the oldest. */

@@ -2,7 +2,7 @@ import type { RunId } from '../protocol/ids.js'
 
 /** A call that an adapter makes to its backend, as the interceptor sees it: once before and once after. */
 export interface PortCall {
-  readonly port: 'log' | 'leases' | 'queue' | 'inbox' | 'artifacts' | 'snapshots' | 'adapter'
+  readonly port: 'log' | 'leases' | 'queue' | 'inbox' | 'artifacts' | 'snapshots' | 'summaries' | 'adapter'
   /** A method of the port, or what the adapter does by itself: queue `claim`, `heartbeat`, `settle`; inbox `ack`. */
   readonly method: string
   readonly phase: 'before' | 'after'

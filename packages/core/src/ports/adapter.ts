@@ -2,6 +2,8 @@ import type { ArtifactStore } from './artifact-store.js'
 import type { CommitLog } from './commit-log.js'
 import type { Inbox } from './inbox.js'
 import type { Leases } from './leases.js'
+import type { RunHistory } from './run-history.js'
+import type { RunSummaries } from './run-summaries.js'
 import type { SnapshotStore } from './snapshot-store.js'
 import type { TaskQueue } from './task-queue.js'
 
@@ -24,6 +26,11 @@ export interface Diagnosis {
   readonly findings: readonly Finding[]
 }
 
+export interface DiagnoseOptions {
+  /** `false`: only looks, which writes nothing. Default: true. */
+  readonly measure?: boolean
+}
+
 /** What a transport implements. It passes `@reprise/conformance`. */
 export interface Adapter {
   /** `files`, `redis`, `nats`, `memory`. */
@@ -35,7 +42,11 @@ export interface Adapter {
   readonly artifacts?: ArtifactStore
   /** Without one a run is always read from the first commit on. */
   readonly snapshots?: SnapshotStore
-  diagnose(): Promise<Diagnosis>
+  /** Without one, looking back far reads a long log from its start. */
+  readonly history?: RunHistory
+  /** Without them, listing runs reads their logs. */
+  readonly summaries?: RunSummaries
+  diagnose(options?: DiagnoseOptions): Promise<Diagnosis>
   /** Ends watches, consumers and receivers. Afterwards every method fails with `CLOSED`. Closing twice is harmless. */
   close(): Promise<void>
 }

@@ -1,5 +1,5 @@
 import { RepriseError } from '../protocol/errors.js'
-import type { Adapter, Diagnosis, Finding } from './adapter.js'
+import type { Adapter, DiagnoseOptions, Diagnosis, Finding } from './adapter.js'
 
 /** Which adapter does what. What is not named is done by the one that keeps the log. */
 export interface AdapterParts {
@@ -37,13 +37,20 @@ export function combineAdapters(parts: AdapterParts): Adapter {
     ...(store === undefined ? {} : { artifacts: store }),
     // Beside the log: who may not write that may not write these.
     ...(log.snapshots === undefined ? {} : { snapshots: log.snapshots }),
-    diagnose: () => diagnoseAll(members, log, inbox),
+    ...(log.history === undefined ? {} : { history: log.history }),
+    ...(log.summaries === undefined ? {} : { summaries: log.summaries }),
+    diagnose: (options) => diagnoseAll(members, log, inbox, options),
     close: () => closeAll(members),
   }
 }
 
-async function diagnoseAll(members: readonly Adapter[], log: Adapter, inbox: Adapter): Promise<Diagnosis> {
-  const found = await Promise.all(members.map((member) => member.diagnose()))
+async function diagnoseAll(
+  members: readonly Adapter[],
+  log: Adapter,
+  inbox: Adapter,
+  options?: DiagnoseOptions,
+): Promise<Diagnosis> {
+  const found = await Promise.all(members.map((member) => member.diagnose(options)))
   const durableOf = (adapter: Adapter): Diagnosis['durable'] => found[members.indexOf(adapter)]?.durable ?? 'nothing'
   const findings = found.flatMap((diagnosis) =>
     diagnosis.findings.map((finding) => ({ ...finding, message: `${diagnosis.adapter}: ${finding.message}` })),

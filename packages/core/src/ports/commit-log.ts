@@ -1,6 +1,18 @@
 import type { CommitRecord, LogHead } from '../log/commit-record.js'
 import type { RunId } from '../protocol/ids.js'
 
+/** Something that is stored for a run, whether it counts or not. */
+export interface StoredPiece {
+  /** Where, in words of the backend: `byte 1204`, `entry 5-0`, `message 77`. */
+  readonly place: string
+  /** As stored; of a very large one its beginning, so that memory stays bounded. */
+  readonly bytes: Uint8Array
+  /** All of its bytes. */
+  readonly length: number
+  /** `false`: it ends where the log ends, without what ends a record. */
+  readonly whole: boolean
+}
+
 /**
  * Ordered text records of a run, appended by comparison. The only truth there is. What is refused, and how, is in
  * `log/log-rules.ts`.
@@ -30,4 +42,10 @@ export interface CommitLog {
    * `checkRemovable`.
    */
   remove(runId: RunId): Promise<void>
+  /**
+   * Everything that is kept for a run as it is, in its order: also what `read` passes over or refuses. For finding out
+   * what is wrong with a log; an adapter that has nothing but its commits leaves it out. Nothing for a run that has nothing,
+   * one empty piece for a log that is there and empty.
+   */
+  stored?(runId: RunId): AsyncIterable<StoredPiece>
 }

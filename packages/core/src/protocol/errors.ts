@@ -15,6 +15,7 @@ export const errorCodes = {
   LOG_CORRUPT: { retry: 'never', meaning: 'the log does not verify: bytes were changed, lost or reordered' },
   LOG_TOO_NEW: { retry: 'never', meaning: 'the log holds events that this version of the library does not know' },
   RUN_UNKNOWN: { retry: 'never', meaning: 'there is no such run' },
+  VERSION_UNKNOWN: { retry: 'later', meaning: 'the log of the run does not reach that version or time' },
   RUN_OPEN: { retry: 'never', meaning: 'the run is still open, which forbids this' },
   RUN_HELD: { retry: 'later', meaning: 'another live coordinator holds the run' },
   RUN_MISMATCH: {

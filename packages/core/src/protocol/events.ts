@@ -43,18 +43,22 @@ export type ResumeGate = (typeof resumeGates)[number]
 
 const text = z.string().max(limits.textMax)
 const attempt = z.number().int().min(1)
-const holder = z.strictObject({
+export const holderSchema = z.strictObject({
   /** Names this incarnation: a coordinator's actor or a worker's id. Two processes never share one. */
   id: z.string().min(1).max(512),
   host: z.string().max(256),
   pid: z.number().int().min(0),
 })
 /** Who holds, or wants to hold, a lock or lease. */
-export type Holder = Readonly<z.output<typeof holder>>
+export type Holder = Readonly<z.output<typeof holderSchema>>
 
-const checklistItem = z.strictObject({ item: z.string().max(256), pass: z.boolean(), evidence: z.string().max(1024) })
+export const checklistItemSchema = z.strictObject({
+  item: z.string().max(256),
+  pass: z.boolean(),
+  evidence: z.string().max(1024),
+})
 /** One line of what was checked before a run was called complete. */
-export type ChecklistItem = Readonly<z.output<typeof checklistItem>>
+export type ChecklistItem = Readonly<z.output<typeof checklistItemSchema>>
 
 const criterion = z.number().int().min(1).max(limits.criteriaMax)
 
@@ -73,16 +77,26 @@ export const eventDataSchemas = {
     summary: text,
     /** What was checked, each with its evidence. Absent in logs from before there was one. */
     checklist: z
-      .array(checklistItem)
+      .array(checklistItemSchema)
       .max(limits.criteriaMax + 8)
       .optional(),
   }),
   'run-failed': z.strictObject({ reason: text }),
+  /** Everything before it is the history of another run up to `version`; from here on the log is that of `runId`. */
+  'run-forked': z.strictObject({
+    runId: runIdSchema,
+    from: z.strictObject({
+      runId: runIdSchema,
+      version: z.number().int().min(1),
+      /** Of the commit of that run which holds the event of that version. */
+      hash: sha256Schema,
+    }),
+  }),
   'lock-acquired': z.strictObject({
-    holder,
+    holder: holderSchema,
     reason: z.enum(['opened', 'free', 'lease-expired', 'process-gone', 'forced']),
     /** Who held the lock before, if it was not released. */
-    takenFrom: holder.optional(),
+    takenFrom: holderSchema.optional(),
   }),
   'lock-released': z.strictObject({ reason: text }),
   'mode-changed': z.strictObject({ from: z.enum(modes), to: z.enum(modes), reason: text }),

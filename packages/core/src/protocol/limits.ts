@@ -43,6 +43,8 @@ export const limits = {
   snapshotPieceMax: 64 * 1024,
   /** Characters of a whole snapshot: a larger one is not written, and not read. */
   snapshotMax: 64 * 1024 * 1024,
+  /** Characters of the summary of a run that is kept beside its log. */
+  runSummaryMax: 8 * 1024,
   /** Messages of one sender that may be missing before later ones are taken as its next. */
   inboxGapMax: 1024,
 } as const

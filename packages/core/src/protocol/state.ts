@@ -4,9 +4,11 @@ import type { Policy } from './policy.js'
 import type { Receipt } from './receipt.js'
 import type { TaskSpec } from './task.js'
 
+export const taskPhases = ['planned', 'out', 'received', 'stopped'] as const
 /** `stopped`: expired, rejected or failed, and nothing follows by itself: retry, abandon or cancel it. */
-export type TaskPhase = 'planned' | 'out' | 'received' | 'stopped'
-export type Outcome = 'accepted' | 'cancelled' | 'abandoned'
+export type TaskPhase = (typeof taskPhases)[number]
+export const outcomes = ['accepted', 'cancelled', 'abandoned'] as const
+export type Outcome = (typeof outcomes)[number]
 
 /** A task that is not settled. */
 export interface OpenTask {
@@ -100,7 +102,10 @@ export interface RunState {
   /** One per success criterion; `null`: not met yet. */
   criteria: (CriterionEvidence | null)[]
   policy: Policy | null
+  /** Of a fork: when it was forked. */
   openedAt: string | null
+  /** The run whose history up to that version this one goes on from. */
+  forkedFrom: { readonly runId: RunId; readonly version: number; readonly hash: string } | null
   /** Number of events folded. */
   version: number
   /** Time of the commit being folded. */
@@ -145,8 +150,6 @@ export interface RunState {
   spent: { tokens: number; costUsd: number }
   senders: Map<string, SenderState>
 }
-
-const outcomes = ['accepted', 'cancelled', 'abandoned'] as const satisfies Outcome[]
 
 export const packSettled = (outcome: Outcome, depth: number): number => outcomes.indexOf(outcome) + depth * 4
 export const settledOutcome = (packed: number): Outcome => outcomes[packed & 3] as Outcome

@@ -48,6 +48,7 @@ export class LogFollower {
       for await (const lines of this.guard.each('log', what, () => this.log.read(this.runId, from))) {
         for (const line of lines) this.#take(line)
       }
+      this.#checkRunId()
     } catch (error) {
       if (isRepriseError(error) && error.retry === 'never') {
         this.#startOver()
@@ -69,6 +70,10 @@ export class LogFollower {
   #take(line: string): void {
     const { events } = this.#chain.next(line)
     followCommit(this.#run, { events: events.map((event) => upcastEvent(event)) })
+  }
+
+  /** Once everything is read: a fork begins as the log of another run. */
+  #checkRunId(): void {
     const { runId } = this.#run
     if (runId === null || runId === this.runId) return
     throw new RepriseError('RUN_MISMATCH', `The log under the name ${this.runId} is that of run ${runId}.`, {

@@ -52,6 +52,13 @@ function followEvent(run: WatchedRun, event: RunEvent): void {
       run.runId = event.data.runId
       run.leaseTtlMs = event.data.policy.leaseTtlMs
       return
+    case 'run-forked':
+      run.runId = event.data.runId
+      run.lock = null
+      run.ended = false
+      run.out.clear()
+      run.senders.clear()
+      return
     case 'lock-acquired':
       run.lock = { epoch: run.version, holder: event.data.holder }
       return

@@ -1,4 +1,7 @@
+import { event } from '../../src/flow/decision.js'
+import { readRecordShape } from '../../src/log/commit-record.js'
 import { resumeGates } from '../../src/protocol/events.js'
+import type { RunId } from '../../src/protocol/ids.js'
 import { dispatch, failed, GivenRun, open, passGates, receipt, task } from '../given-run.js'
 
 const other = { id: 'coordinator-2', host: 'host-2', pid: 2 }
@@ -87,6 +90,30 @@ export function completedStory(): GivenRun {
       summary: 'everything is read',
       evidence: [{ criterion: 2, evidence: 'no task without a file' }],
     })
+}
+
+/** The completed run, forked at its end, and opened by a third coordinator. */
+export function forkedStory(): GivenRun {
+  const run = completedStory()
+  const from = { runId: 'run-1' as RunId, version: run.state.version, hash: readRecordShape(run.lines.at(-1) ?? '')?.hash ?? '' }
+  run.holderId = 'fork:host-3:1'
+  run.later(60_000).commit([event('run-forked', { runId: 'run-2' as RunId, from })])
+  run.holderId = other.id
+  return run
+    .and({ type: 'take-over', holder: other, reason: 'free' }, passGates, { type: 'note', text: 'no task is left' })
+    .and({ type: 'fail', reason: 'seen enough' })
+}
+
+/** The busy half, forked while attempts are out, which the fork hands out itself. */
+export function forkedHalfStory(): GivenRun {
+  const run = busyHalf()
+  const from = { runId: 'run-1' as RunId, version: run.state.version, hash: readRecordShape(run.lines.at(-1) ?? '')?.hash ?? '' }
+  run.holderId = 'fork:host-3:1'
+  run.later(60_000).commit([event('run-forked', { runId: 'run-2' as RunId, from })])
+  run.holderId = other.id
+  return run
+    .and({ type: 'take-over', holder: other, reason: 'free' }, passGates, { type: 'advance' })
+    .and(receipt('e', { runId: 'run-2' }), { type: 'accept', taskId: 'e' })
 }
 
 /** A run that ends badly, under a policy with every limit set. */
