@@ -4,24 +4,14 @@ import { policySchema } from '@reprise/core'
 import type { CommitRecord } from '@reprise/core/adapter'
 import { diffRun, loadRunAt } from '@reprise/core/replay'
 import { encodeCommit, genesisHash } from '@reprise/core/testing'
-import { afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { type FilesAdapter, openFiles } from '../src/index.js'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { codeOf, fileOf, runId, temporaryFolders } from './history.js'
 import { logPath } from './log-file.js'
+import { openedFolders } from './opened-folders.js'
 
 const newFolder = temporaryFolders('in-memory')
 const run = runId('long')
-const opened: FilesAdapter[] = []
-afterEach(async () => {
-  for (const adapter of opened.splice(0)) await adapter.close()
-})
-
-/** As another process would: nothing is known of the folder. */
-async function open(dir: string): Promise<FilesAdapter> {
-  const adapter = await openFiles({ dir })
-  opened.push(adapter)
-  return adapter
-}
+const open = openedFolders()
 
 /** 60,000 events in commits of ten, planned tasks and notes, some of which cancel a task. */
 function longLog(word: string): CommitRecord[] {

@@ -3,24 +3,17 @@ import { mkdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openRun } from '@reprise/core'
 import { type CommitRecord, isRepriseError } from '@reprise/core/adapter'
-import { afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { type FilesAdapter, openFiles } from '../src/index.js'
+import { beforeAll, describe, expect, it } from 'vitest'
+import type { FilesAdapter } from '../src/index.js'
 import { startChild } from './child.js'
 import { codeOf, fileOf, history, readAll, recordAfter, runId, temporaryFolders } from './history.js'
 import { logPath } from './log-file.js'
+import { openedFolders } from './opened-folders.js'
 import { requireStrace } from './strace.js'
 
 const newFolder = temporaryFolders('in-memory')
 const run = runId('run')
-const opened: FilesAdapter[] = []
-async function open(dir: string): Promise<FilesAdapter> {
-  const adapter = await openFiles({ dir })
-  opened.push(adapter)
-  return adapter
-}
-afterEach(async () => {
-  for (const adapter of opened.splice(0)) await adapter.close()
-})
+const open = openedFolders()
 
 const snapshotPath = (dir: string) => join(dir, 'runs', 'run', 'snapshot')
 const textsOf = (records: readonly CommitRecord[]) => records.map(({ text }) => text)

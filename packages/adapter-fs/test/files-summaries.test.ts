@@ -1,24 +1,17 @@
 import { appendFileSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CommitRecord, RunId } from '@reprise/core/adapter'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { tornMark } from '../src/append-file.js'
-import { type FilesAdapter, openFiles } from '../src/index.js'
+import type { FilesAdapter } from '../src/index.js'
 import { fileOf, history, runId, temporaryFolders } from './history.js'
 import { logPath } from './log-file.js'
+import { openedFolders } from './opened-folders.js'
 
 const newFolder = temporaryFolders('in-memory')
 const run = runId('run')
 const records = history(3)
-const opened: FilesAdapter[] = []
-async function open(dir: string): Promise<FilesAdapter> {
-  const adapter = await openFiles({ dir })
-  opened.push(adapter)
-  return adapter
-}
-afterEach(async () => {
-  for (const adapter of opened.splice(0)) await adapter.close()
-})
+const open = openedFolders()
 
 const summaryPath = (dir: string) => join(dir, 'runs', 'run', 'summary')
 const headOf = ({ index, hash }: CommitRecord) => ({ index, hash })

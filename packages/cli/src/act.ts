@@ -29,7 +29,8 @@ inbox and the answer is waited for; if that coordinator dies first, the run is t
 moment, all of the command is in the log or nothing of it is.
 
 With a token (of a briefing, or of the last command) it is refused, exit code 4, if what it depends on has changed since;
-what has changed and a new token are told. Taking the run for the command makes no token stale.`
+what has changed and a new token are told. Taking the run for a command
+leaves its own token good; tokens that others have go stale by it, as by any new holder.`
 
 interface Given {
   readonly token: string | undefined

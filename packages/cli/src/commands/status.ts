@@ -10,7 +10,7 @@ export const status = defineCommand({
   args: { RUN: { says: 'the id of the run', what: 'run' } },
   options: {},
   details:
-    'Folds the log of the run, from its snapshot if there is one, and asks whether who holds it is alive. Changes nothing.',
+    'Folds the log of the run, from its snapshot if there is one, and asks whether who holds it is alive. Changes nothing of the run; of a long log, states may be kept beside it, as by `reprise show`.',
   examples: [{ line: 'status digest-src', says: 'where the run stands, who holds it, and what to do next' }],
   output: 'document',
   schema: runOverviewSchema,

@@ -12,7 +12,8 @@ const details = `
 Lists tasks as they are read: settled ones in the order of their settlement, then open ones in the order in which they came
 in. Several of --open, --planned … --abandoned: any of them. What the state of the run does not keep of a settled task
 (kind, lane, attempts, why) needs the whole log: --long, --failed, and --kind or --lane of settled tasks read it. In memory:
-the state of the run, not the list. Changes nothing.
+the state of the run, not the list. Changes nothing of the run; of a long log, states may be kept
+beside it, as by \`reprise show\`.
 `
 
 export const tasks = defineCommand({

@@ -8,7 +8,8 @@ export interface ActOptions {
   readonly runId: string
   /**
    * What whoever asks was shown. A command is refused with `STALE_CONTEXT` if what it depends on has changed since, before the
-   * run is taken if that is known then. Taking the run for the command makes no token stale by itself.
+   * run is taken if that is known then. Taking the run for the command does not make this token
+   * stale; those of others it does, as any new holder.
    */
   readonly token?: string
   /**

@@ -74,8 +74,8 @@ export interface RunOverviewOptions {
 }
 
 /**
- * Where a run stands by its log, read from its snapshot on if there is one, and whether who holds it is alive. It changes
- * nothing. `RUN_UNKNOWN`, `INVALID_ID`, `ABORTED`, and what the log fails with.
+ * Where a run stands by its log, read from the nearest state that is kept, and whether who holds it is alive. It changes
+ * nothing of the run; of a long log, states may be kept in `history`. `RUN_UNKNOWN`, `INVALID_ID`, `ABORTED`, and what the log fails with.
  */
 export async function runOverview({
   adapter,
